@@ -1,0 +1,6 @@
+"""Types of the C++ extension; `native/module.cpp` is the other half."""
+
+from typing import Literal
+
+def cpu_features() -> dict[str, bool]: ...
+def instruction_set() -> Literal["avx512_vnni", "avx2", "neon", "portable"]: ...

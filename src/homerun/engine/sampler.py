@@ -1,0 +1,162 @@
+"""Logits to a token, with every parameter of the schema. Knows one row at a time, no batch.
+
+The order is: repetition penalty (prompt and output), frequency and presence penalty (output),
+temperature, top-k, top-p, draw. All arithmetic is float64 on one row, so a row's token depends on
+nothing but the row, the parameters, the seed and the position.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homerun.types import SamplingParams
+
+FIRST_CANDIDATES = 64
+"""How many candidates are ranked before the tail is looked at; any value gives the same token."""
+
+_HUGE = 1e300
+"""A tiny repetition penalty may not make a finite logit infinite."""
+
+PURPOSE_TOKEN = 0
+"""Third word of the random counter: what the number is for."""
+
+
+class NotFinite(ValueError):
+    """The logits of a row hold NaN or only -inf: nothing can be chosen."""
+
+
+def sample(
+    logits: NDArray[np.float32],
+    params: SamplingParams,
+    *,
+    prompt_ids: Sequence[int],
+    output_ids: Sequence[int],
+    seed: int,
+    position: int,
+    choice: int = 0,
+) -> int:
+    """Chooses the token that comes at `position` (absolute, 0 = first token of the prompt).
+
+    `logits` is float32 [vocab] and is not changed. Raises NotFinite.
+    """
+    scores = penalized(logits, params, prompt_ids, output_ids)
+    best = int(np.argmax(scores))
+    # argmax returns a NaN's index if there is one.
+    if not np.isfinite(scores[best]):
+        raise NotFinite("logits are not finite")
+    if params.temperature == 0:
+        return best
+    # Shifted before it is divided: a tiny temperature then gives -inf, never inf - inf.
+    with np.errstate(over="ignore"):
+        scores = (scores - scores[best]) / params.temperature
+    return draw(scores, params, uniform(seed, position, choice))
+
+
+def penalized(
+    logits: NDArray[np.float32],
+    params: SamplingParams,
+    prompt_ids: Sequence[int],
+    output_ids: Sequence[int],
+) -> NDArray[np.float64]:
+    """float64 copy of `logits` [vocab] after all penalties.
+
+    Repetition as in CTRL (Keskar et al. 2019): a seen token's logit is divided by the penalty
+    if positive, multiplied if not; 0 and 1 are off. Frequency and presence as OpenAI's API
+    defines them: logit - count x frequency - (count > 0) x presence.
+    """
+    scores = logits.astype(np.float64)
+    if params.repetition_penalty:
+        seen = np.unique(np.concatenate([_ids(prompt_ids), _ids(output_ids)]))
+        values = scores[seen]
+        penalty = params.repetition_penalty
+        with np.errstate(over="ignore"):
+            scaled = np.where(values > 0, values / penalty, values * penalty)
+        scores[seen] = np.clip(scaled, -_HUGE, _HUGE)  # keeps NaN
+    if (params.frequency_penalty or params.presence_penalty) and output_ids:
+        seen, counts = np.unique(_ids(output_ids), return_counts=True)
+        scores[seen] -= counts * (params.frequency_penalty or 0.0)
+        scores[seen] -= params.presence_penalty or 0.0
+    return scores
+
+
+def draw(scores: NDArray[np.float64], params: SamplingParams, u: float) -> int:
+    """Inverse CDF at `u` in [0, 1) over softmax(`scores`) after top-k and top-p.
+
+    Candidates stand in order (probability descending, id ascending). `top_p` keeps the shortest
+    beginning of that order whose share is at least `top_p`, measured after top-k. Only as many
+    candidates are ranked as the answer needs; `draw_plainly` is the definition.
+    """
+    vocab = len(scores)
+    kept = min(params.top_k or vocab, vocab)
+    if kept == vocab:
+        total = float(np.sum(np.exp(scores)))
+        count = min(FIRST_CANDIDATES, vocab)
+    else:
+        total = None
+        count = kept
+    while True:
+        ids = ranked(scores, count)
+        mass = np.cumsum(np.exp(scores[ids]))
+        whole = float(mass[-1]) if total is None else total
+        target = u * whole
+        if params.top_p is not None and params.top_p < 1:
+            enough = params.top_p * whole
+            last = int(np.searchsorted(mass, enough, side="left"))
+            if last >= count and count < kept:
+                count = kept
+                continue
+            last = min(last, count - 1)
+            target = u * float(mass[last])
+        else:
+            last = count - 1
+            if target >= mass[-1] and count < kept:
+                count = kept
+                continue
+        return int(ids[min(int(np.searchsorted(mass, target, side="right")), last)])
+
+
+def draw_plainly(scores: NDArray[np.float64], params: SamplingParams, u: float) -> int:
+    """What `draw` means, written without shortcuts: sort everything, then cut and walk."""
+    order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))
+    kept = order[: params.top_k] if params.top_k else order
+    weights = np.exp(scores[kept])
+    total = float(np.sum(np.exp(scores))) if len(kept) == len(order) else None
+    mass: list[float] = []
+    running = 0.0
+    for weight in weights:
+        running += float(weight)
+        mass.append(running)
+    whole = running if total is None else total
+    last = len(kept) - 1
+    target = u * whole
+    if params.top_p is not None and params.top_p < 1:
+        last = next((i for i, m in enumerate(mass) if m >= params.top_p * whole), last)
+        target = u * mass[last]
+    return kept[next((i for i, m in enumerate(mass[: last + 1]) if m > target), last)]
+
+
+def ranked(scores: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """Ids of the `count` best scores, in order (score descending, id ascending)."""
+    vocab = len(scores)
+    if count >= vocab:
+        return np.argsort(-scores, kind="stable")
+    worst = np.partition(scores, vocab - count)[vocab - count]
+    ids = np.flatnonzero(scores >= worst)  # ascending; ties with the worst included
+    return ids[np.argsort(-scores[ids], kind="stable")][:count]
+
+
+def uniform(seed: int, position: int, choice: int = 0, purpose: int = PURPOSE_TOKEN) -> float:
+    """A number in [0, 1) that is a pure function of its arguments (53 bits).
+
+    Philox4x64-10 (Salmon et al. 2011): key = (seed, 0), counter = (position, choice, purpose, 0);
+    the first output word, its upper 53 bits.
+    """
+    counter = position | choice << 64 | purpose << 128
+    # NumPy's generator counts up before it draws.
+    philox = np.random.Philox(key=seed, counter=(counter - 1) % (1 << 256))
+    return (int(philox.random_raw()) >> 11) * 2.0**-53
+
+
+def _ids(tokens: Sequence[int]) -> NDArray[np.int64]:
+    return np.asarray(tokens, dtype=np.int64)

@@ -1,0 +1,221 @@
+"""Who computes how many tokens in the next step. Knows counts and blocks, never values.
+
+There is no prefill phase and no decode phase: a sequence has tokens that are computed and tokens
+that are pending, and a plan says how many of the pending ones go into the step. Chunked prefill,
+prefix hits and preemption all follow from that.
+"""
+
+from bisect import insort
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from homerun.engine.blocks import BlockPool, next_key, root_key
+from homerun.engine.sequence import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Part of a plan: the next `count` pending tokens of one sequence."""
+
+    sequence: Sequence
+    count: int
+    samples: bool
+    """Whether this run ends at the last known token, so that its logits choose the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One step. Empty `runs` means that nothing can be computed."""
+
+    runs: tuple[Run, ...]
+    started: tuple[Sequence, ...]
+    """Sequences that left the queue for the first time."""
+    preempted: int
+    broken: tuple[tuple[Sequence, Exception], ...] = ()
+    """Sequences that could not be planned, and why: theirs alone to answer for."""
+
+    @property
+    def tokens(self) -> int:
+        return sum(run.count for run in self.runs)
+
+
+class _Draft:
+    """A plan in the making."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.runs: list[Run] = []
+        self.started: list[Sequence] = []
+        self.preempted = 0
+        self.broken: list[tuple[Sequence, Exception]] = []
+
+    def take_back(self, victims: list[Sequence]) -> None:
+        """Removes the runs of preempted sequences and regains their share of the budget."""
+        self.preempted += len(victims)
+        self.budget += sum(run.count for run in self.runs if run.sequence in victims)
+        self.runs = [run for run in self.runs if run.sequence not in victims]
+
+
+class Scheduler:
+    """Waiting and running sequences of one model.
+
+    - First come, first served: the head of the queue is never overtaken.
+    - Decoding sequences go first in every step, so a long prompt delays nobody by more than the
+      rest of the step's token budget.
+    - When blocks run out, the youngest running sequence gives up its own and goes back to the
+      head of the queue to be computed again. The oldest never does, so it always finishes.
+    """
+
+    def __init__(
+        self, pool: BlockPool, *, max_batch_tokens: int, max_sequences: int, revision: str
+    ) -> None:
+        assert max_sequences <= max_batch_tokens
+        self._pool = pool
+        self._max_batch_tokens = max_batch_tokens
+        self._max_sequences = max_sequences
+        self._revision = revision.encode()
+        self._waiting: deque[Sequence] = deque()
+        self._running: list[Sequence] = []  # in order of arrival
+
+    def __iter__(self) -> Iterator[Sequence]:
+        """All living sequences."""
+        yield from self._running
+        yield from self._waiting
+
+    @property
+    def running_count(self) -> int:
+        return len(self._running)
+
+    @property
+    def waiting_count(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def capacity(self) -> int:
+        """Tokens that one sequence alone can hold."""
+        return self._pool.num_blocks * self._pool.block_size
+
+    def add(self, sequence: Sequence) -> None:
+        """Takes a new sequence to the end of the queue."""
+        request = sequence.request
+        assert len(request.prompt_ids) + request.max_tokens <= self.capacity
+        assert sequence.request.prompt_ids
+        self._waiting.append(sequence)
+
+    def remove(self, sequence: Sequence) -> None:
+        """Forgets a sequence at any stage and releases what it holds; a second time is harmless."""
+        for place in (self._running, self._waiting):
+            if sequence in place:
+                place.remove(sequence)
+        self._release(sequence)
+
+    def expired(self, before: float) -> list[Sequence]:
+        """Never started sequences that arrived before the monotonic time `before`."""
+        return [s for s in self._waiting if not s.started and s.arrived_at < before]
+
+    def plan(self) -> Plan:
+        """Chooses the next step and reserves its blocks."""
+        draft = _Draft(self._max_batch_tokens)
+        decoding = [s for s in self._running if s.pending == 1]
+        prefilling = [s for s in self._running if s.pending > 1]
+        for sequence in decoding + prefilling:
+            # An older sequence may have preempted this one just now.
+            if draft.budget and sequence in self._running:
+                try:
+                    self._continue(sequence, draft)
+                except Exception as error:
+                    draft.broken.append((sequence, error))
+                    self.remove(sequence)
+        while not draft.preempted and self._waiting and draft.budget:
+            if len(self._running) == self._max_sequences:
+                break
+            sequence = self._waiting[0]
+            try:
+                if not self._admit(sequence):
+                    break
+            except Exception as error:
+                draft.broken.append((sequence, error))
+                self.remove(sequence)
+                continue
+            self._waiting.popleft()
+            insort(self._running, sequence, key=lambda s: s.arrival)
+            self._continue(sequence, draft)
+            if not sequence.started:
+                sequence.started = True
+                draft.started.append(sequence)
+        return Plan(tuple(draft.runs), tuple(draft.started), draft.preempted, tuple(draft.broken))
+
+    def commit(self, run: Run) -> None:
+        """Counts a run as computed and offers its full blocks to later prefixes."""
+        sequence = run.sequence
+        size = self._pool.block_size
+        before = sequence.computed // size
+        sequence.computed += run.count
+        full = sequence.computed // size
+        self._extend_keys(sequence, full)
+        for index in range(before, full):
+            self._pool.publish(sequence.blocks[index], sequence.block_keys[index])
+
+    def check_integrity(self) -> None:
+        """Fails if any block is lost or held by nobody."""
+        self._pool.check_integrity([sequence.blocks for sequence in self])
+        assert all(not sequence.blocks for sequence in self._waiting)
+
+    def _continue(self, sequence: Sequence, draft: "_Draft") -> None:
+        """Puts the next pending tokens of a running sequence into the draft, if they find room."""
+        count = min(sequence.pending, draft.budget)
+        victims = self._reserve(sequence, count)
+        draft.take_back(victims)
+        if sequence not in victims:
+            draft.runs.append(Run(sequence, count, samples=count == sequence.pending))
+            draft.budget -= count
+
+    def _admit(self, sequence: Sequence) -> bool:
+        """Takes up cached blocks if all known tokens find room now."""
+        size = self._pool.block_size
+        self._extend_keys(sequence, len(sequence.tokens) // size)
+        # At least one token is computed: its logits choose the next one.
+        usable = (len(sequence.tokens) - 1) // size
+        sequence.blocks = self._pool.match(sequence.block_keys[:usable])
+        missing = self._pool.blocks_for(len(sequence.tokens)) - len(sequence.blocks)
+        if missing > self._pool.free_count:
+            self._release(sequence)
+            return False
+        sequence.computed = len(sequence.blocks) * size
+        if not sequence.started:
+            sequence.cached_tokens = sequence.computed
+        return True
+
+    def _reserve(self, sequence: Sequence, count: int) -> list[Sequence]:
+        """Makes room for `count` more tokens; returns who was preempted for it (maybe itself)."""
+        victims: list[Sequence] = []
+        while True:
+            missing = self._pool.blocks_for(sequence.computed + count) - len(sequence.blocks)
+            blocks = self._pool.allocate(max(0, missing))
+            if blocks is not None:
+                sequence.blocks.extend(blocks)
+                return victims
+            victim = self._running.pop()
+            victims.append(victim)
+            self._release(victim)
+            self._waiting.appendleft(victim)
+            if victim is sequence:
+                return victims
+
+    def _release(self, sequence: Sequence) -> None:
+        self._pool.release(sequence.blocks)
+        sequence.blocks = []
+        sequence.computed = 0
+
+    def _extend_keys(self, sequence: Sequence, blocks: int) -> None:
+        size = self._pool.block_size
+        keys = sequence.block_keys
+        while len(keys) < blocks:
+            start = len(keys) * size
+            parent = keys[-1] if keys else self._root(sequence)
+            keys.append(next_key(parent, sequence.tokens[start : start + size]))
+
+    def _root(self, sequence: Sequence) -> bytes:
+        request = sequence.request
+        return root_key(self._revision, bytes([request.rope_variant]), request.cache_scope)

@@ -1,0 +1,111 @@
+"""What the engine is asked, what it answers, and the state of one request in between.
+
+Plain data: token ids and counts. Knows no text, no arrays, no threads.
+"""
+
+from dataclasses import dataclass, field
+
+from homerun.errors import HomerunError
+from homerun.types import FinishReason, SamplingParams, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """One generation in token ids."""
+
+    id: str
+    """Made by the server, never by a client: events are addressed by it."""
+    model: str
+    """Name of a loaded model (a lane of the engine)."""
+    prompt_ids: tuple[int, ...]
+    max_tokens: int
+    sampling: SamplingParams
+    seed: int
+    """64 bits; every random draw of this request is a function of it and the position."""
+    stop_ids: frozenset[int]
+    rope_variant: int = 0
+    """0 = trained positions, 1 = scaled for windows beyond the trained length."""
+    cache_scope: bytes = b""
+    """What besides tokens must agree for a prefix to be shared: account, adapter version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The request left the queue: its first tokens are in this step's plan."""
+
+    request_id: str
+    queued_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """New tokens, never stop ids."""
+
+    request_id: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last event of a request that was answered."""
+
+    request_id: str
+    finish_reason: FinishReason
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The last event of a request that was not answered (error, abort, time out)."""
+
+    request_id: str
+    error: HomerunError
+    usage: Usage
+
+
+Event = Started | Produced | Ended | Failed
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """One request on its way through the engine. Owned by the scheduler."""
+
+    request: EngineRequest
+    arrival: int
+    """Order of arrival; the lower one goes first, always."""
+    arrived_at: float
+    """Monotonic seconds."""
+    tokens: list[int] = field(init=False)
+    """Prompt and everything generated so far (without a stop id)."""
+    computed: int = 0
+    """How many of `tokens` have K and V in the cache."""
+    blocks: list[int] = field(default_factory=list[int])
+    """Cache blocks in order of position."""
+    block_keys: list[bytes] = field(default_factory=list[bytes])
+    """Prefix-cache keys of the full blocks seen so far, in order of position."""
+    cached_tokens: int = 0
+    """Prompt tokens that the prefix cache answered at first admission."""
+    started: bool = False
+    stopped: bool = False
+    """A stop id was drawn; it counts as a completion token but is not in `tokens`."""
+
+    def __post_init__(self) -> None:
+        self.tokens = list(self.request.prompt_ids)
+
+    @property
+    def prompt_length(self) -> int:
+        return len(self.request.prompt_ids)
+
+    @property
+    def generated(self) -> int:
+        """Number of tokens in `tokens` beyond the prompt."""
+        return len(self.tokens) - self.prompt_length
+
+    @property
+    def pending(self) -> int:
+        """Tokens whose K and V are still to be computed: 1 while decoding, more in prefill."""
+        return len(self.tokens) - self.computed
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.prompt_length, self.generated + self.stopped, self.cached_tokens)

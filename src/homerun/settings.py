@@ -1,0 +1,112 @@
+"""Every setting of the server in one place: flag > environment > default.
+
+Knows names, types and defaults; knows nothing of what the settings do.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+ENVIRONMENT_PREFIX = "HOMERUN_"
+
+MIB = 1 << 20
+
+
+def default_home() -> Path:
+    """Where tokens are kept: `$XDG_DATA_HOME/homerun`, else `~/.local/share/homerun`."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "homerun"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. Sizes are bytes and times seconds unless the name says otherwise."""
+
+    host: str = "127.0.0.1"
+    port: int = 11787
+    home: Path = field(default_factory=default_home)
+    token: str | None = None
+    """One static token that closes the server without a database entry (`HOMERUN_TOKEN`)."""
+    allow_host: tuple[str, ...] = ()
+    allow_origin: tuple[str, ...] = ()
+
+    stand_in: bool = False
+    dtype: str | None = None
+    max_model_len: int | None = None
+    kv_memory: int | None = None
+    """Bytes of KV cache per model; None lets the server choose from the window and free memory."""
+    kv_dtype: str | None = None
+    require_native: bool = False
+
+    max_batch_tokens: int = 256
+    """Rows of one engine step over all its sequences."""
+    max_sequences: int = 64
+    """Sequences that run at once; the others wait in order of arrival."""
+    max_queue: int = 512
+    """Requests that may wait; the next one is told to come back (3040)."""
+    queue_timeout: float = 30.0
+    body_limit: int = MIB
+    header_timeout: float = 10.0
+    body_timeout: float = 30.0
+    keepalive_timeout: float = 75.0
+    max_connections: int = 1024
+    shutdown_timeout: float = 30.0
+    heartbeat_limit: float = 30.0
+    """An engine that has work and made no step for so long is not ready."""
+    log_level: str = "info"
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, **flags: object
+    ) -> "Settings":
+        """Defaults, overlaid by `HOMERUN_<NAME>`, overlaid by `flags` that are not None.
+
+        Raises ValueError naming the variable that cannot be read.
+        """
+        environment = os.environ if environment is None else environment
+        values: dict[str, object] = {}
+        for item in fields(cls):
+            text = environment.get(ENVIRONMENT_PREFIX + item.name.upper())
+            if text is not None:
+                values[item.name] = _parse(item.name, str(item.type), text)
+        values.update({name: value for name, value in flags.items() if value is not None})
+        return cls(**values)  # pyright: ignore[reportArgumentType]
+
+
+def _parse(name: str, kind: str, text: str) -> object:
+    variable = ENVIRONMENT_PREFIX + name.upper()
+    try:
+        if kind == "bool":
+            return _BOOLEANS[text.strip().lower()]
+        if kind.startswith("int"):
+            return parse_bytes(text) if name in _SIZES else int(text)
+        if kind == "float":
+            return float(text)
+    except (ValueError, KeyError):
+        raise ValueError(f"{variable}={text!r} is not a valid {kind.split(' ')[0]}") from None
+    if kind == "Path":
+        return Path(text)
+    if kind.startswith("tuple"):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+_BOOLEANS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off", ""), False),
+}
+_SIZES = frozenset({"kv_memory", "body_limit"})
+_UNITS = {"": 1, "k": 1 << 10, "m": MIB, "g": 1 << 30}
+
+
+def parse_bytes(text: str) -> int:
+    """`4096`, `512M`, `2GiB`, `2gb` -> bytes (binary units). Raises ValueError."""
+    digits = text.strip().lower().removesuffix("b").removesuffix("i")
+    unit = digits[-1:] if digits[-1:].isalpha() else ""
+    if unit not in _UNITS:
+        raise ValueError(f"{text!r} is not a size; write bytes or 512M, 2G")
+    size = float(digits.removesuffix(unit)) * _UNITS[unit]
+    if not 0 < size < 1 << 62:
+        raise ValueError(f"{text!r} is not a size above zero")
+    return int(size)

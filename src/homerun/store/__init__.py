@@ -1,0 +1,1 @@
+"""What outlives a process: SQLite and files. Knows nothing of HTTP."""

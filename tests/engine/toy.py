@@ -1,0 +1,128 @@
+"""A model of a few lines whose next token depends on every token before it, read from the cache.
+
+It keeps the token ids themselves in paged blocks, as a real model keeps K and V, so that a wrong
+block table, a stale block or a skipped position changes the answer.
+"""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homerun.engine.lane import Lane, LaneLimits
+from homerun.engine.scheduler import Run
+from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Produced, Started
+from homerun.types import SamplingParams
+
+VOCAB = 50
+STOP = 49
+
+
+class ToyRunner:
+    """Stands where `engine.runner.Runner` stands."""
+
+    def __init__(self, limits: LaneLimits, fault: Callable[[Run], None] | None = None) -> None:
+        self.memory = np.full((limits.num_blocks, limits.block_size), -1, dtype=np.int64)
+        self.size = limits.block_size
+        self.fault = fault
+        self.steps = 0
+        self.rows = 0
+
+    def forward(self, runs: Sequence[Run]) -> list[NDArray[np.float32]]:
+        self.steps += 1
+        logits: list[NDArray[np.float32]] = []
+        for run in runs:
+            if self.fault is not None:
+                self.fault(run)
+        for run in runs:
+            sequence = run.sequence
+            for position in range(sequence.computed, sequence.computed + run.count):
+                block = sequence.blocks[position // self.size]
+                self.memory[block, position % self.size] = sequence.tokens[position]
+            self.rows += run.count
+            if run.samples:
+                length = sequence.computed + run.count
+                table = sequence.blocks[: -(-length // self.size)]
+                logits.append(toy_logits(self.memory[table].reshape(-1)[:length].tolist()))
+        return logits
+
+
+def toy_logits(tokens: Sequence[int]) -> NDArray[np.float32]:
+    assert min(tokens) >= 0
+    seed = blake2b(repr(list(tokens)).encode(), digest_size=8).digest()
+    return np.random.default_rng(int.from_bytes(seed)).normal(size=VOCAB).astype(np.float32) * 2
+
+
+_ids = count()
+
+
+def request(prompt: Sequence[int], **changes: object) -> EngineRequest:
+    values: dict[str, object] = {
+        "id": f"r{next(_ids)}",
+        "model": "toy",
+        "prompt_ids": tuple(prompt),
+        "max_tokens": 8,
+        "sampling": SamplingParams(temperature=1.0),
+        "seed": 7,
+        "stop_ids": frozenset({STOP}),
+    }
+    return EngineRequest(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def lane(fault: Callable[[Run], None] | None = None, **changes: object) -> Lane:
+    values: dict[str, object] = {
+        "num_blocks": 64,
+        "block_size": 4,
+        "max_batch_tokens": 32,
+        "max_sequences": 8,
+        "queue_timeout": 1e9,
+    }
+    limits = LaneLimits(**{**values, **changes})  # type: ignore[arg-type]
+    return Lane("toy", ToyRunner(limits, fault), "rev", limits)  # type: ignore[arg-type]
+
+
+class Answers:
+    """Collects events by request."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[Event]] = {}
+
+    def __call__(self, event: Event) -> None:
+        self.events.setdefault(event.request_id, []).append(event)
+
+    def tokens(self, request_id: str) -> tuple[int, ...]:
+        produced = [e for e in self.events[request_id] if isinstance(e, Produced)]
+        return tuple(token for event in produced for token in event.token_ids)
+
+    def last(self, request_id: str) -> Event:
+        return self.events[request_id][-1]
+
+    def outcome(self, request_id: str) -> tuple[object, ...]:
+        """What must be the same however the request was scheduled."""
+        last = self.last(request_id)
+        assert isinstance(last, Ended | Failed)
+        assert sum(isinstance(e, Ended | Failed) for e in self.events[request_id]) == 1
+        if isinstance(last, Failed):
+            return (type(last.error),)
+        assert isinstance(self.events[request_id][0], Started)
+        usage = (last.usage.prompt_tokens, last.usage.completion_tokens)
+        return self.tokens(request_id), last.finish_reason, usage
+
+
+def run(lane: Lane, answers: Answers, limit: int = 10_000) -> None:
+    for _ in range(limit):
+        if not lane.busy:
+            return
+        lane.step(answers)
+        lane.check_integrity()
+    raise AssertionError("the lane never came to an end")
+
+
+def alone(wanted: EngineRequest) -> tuple[object, ...]:
+    """The outcome of a request in an engine of its own."""
+    answers, own = Answers(), lane()
+    own.add(wanted, 0.0)
+    run(own, answers)
+    return answers.outcome(wanted.id)

@@ -1,0 +1,1 @@
+"""Knows only that this folder is the package that makes rookie; refuses to import anything."""

@@ -1,0 +1,51 @@
+"""Knows the order generate, tokenizer, train, export, evaluate; refuses to do any of them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from training.corpus import conversations
+from training.tokenizer import load_tokenizer, train_tokenizer
+from training.train import TrainConfig, train
+
+STAGES = ("tokenizer", "train", "export", "evaluate")
+TOKENIZER_SEED = 5
+TOKENIZER_CONVERSATIONS = 40_000
+
+
+def main() -> None:
+    """Runs the chosen stages; without arguments, all of them."""
+    parser = argparse.ArgumentParser(prog="python -m training", description="Makes rookie.")
+    parser.add_argument("--out", type=Path, default=Path("build/rookie"),
+                        help="folder for the state, the log and the checkpoint (build/rookie)")
+    parser.add_argument("--steps", type=int, default=TrainConfig.steps)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads for torch")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
+    parser.add_argument("--report", type=Path, default=Path("training/report.md"))
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    out: Path = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = out / "checkpoint"
+    if "tokenizer" in options.stages and not (out / "tokenizer.json").exists():
+        talks = conversations(TOKENIZER_SEED, TOKENIZER_CONVERSATIONS)
+        train_tokenizer((text for talk in talks for _, text in talk.turns), out / "tokenizer.json")
+    if "train" in options.stages:
+        tokenizer = load_tokenizer(out / "tokenizer.json")
+        train(tokenizer, dataclasses.replace(TrainConfig(), steps=options.steps), out)
+    if "export" in options.stages:
+        from training.export import export_checkpoint
+
+        export_checkpoint(out / "state.pt", out / "tokenizer.json", checkpoint)
+    if "evaluate" in options.stages:
+        from training.evaluate import evaluate
+
+        evaluate(checkpoint, out / "log.jsonl", options.report)
+
+
+if __name__ == "__main__":
+    main()
