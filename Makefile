@@ -39,10 +39,13 @@ test: $(TESTING) ## the tests, without the nightly ones
 check: lint test ## what CI runs: style, types, imports, tests
 
 lint: $(CHECKING)
-	@echo "ruff"; $(BIN)/ruff check --quiet .; $(BIN)/ruff format --quiet --check . \
-		|| { echo "run: $(BIN)/ruff format ."; exit 1; }
-	@echo "pyright"; $(BIN)/pyright --pythonpath $(BIN)/python
-	@echo "import-linter"; $(BIN)/lint-imports --no-logo
+	@echo ruff
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@echo pyright
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@echo import-linter
+	@$(BIN)/lint-imports --no-logo
 
 nightly: $(TESTING) ## the heavy tests, then the benchmarks
 	@$(BIN)/python -m pytest -m nightly
@@ -69,7 +72,7 @@ $(INSTALLED): $(CREATED) pyproject.toml $(NATIVE_SOURCES)
 	@$(PIP) install --editable .
 	@$(BIN)/python -c 'from homerun import native; print("kernels:", native.instruction_set() \
 		if native.native_available() else "none, plain NumPy will run, slowly " \
-		"(no C++ compiler or no Python headers: apt install g++ python3-dev)")'
+		"(apt install g++ python3-dev, then make -B install)")'
 	@touch $@
 
 $(TESTING): pyproject.toml | $(INSTALLED)

@@ -53,6 +53,8 @@ def export_checkpoint(state_path: Path, tokenizer_path: Path, target: Path) -> N
     weights = {public_name(name): value.to(torch.float16).contiguous()
                for name, value in state["model"].items()}
     save_file(weights, str(target / "model.safetensors"), metadata={"format": "pt"})
+    # The library writes the file for its owner alone; a package has to be readable by all.
+    (target / "model.safetensors").chmod(0o644)
     _write(target / "config.json", {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", **asdict(ModelConfig()),
         "hidden_act": "silu", "attention_bias": False, "attention_dropout": 0.0,

@@ -99,9 +99,8 @@ def configure_logging(
 
     Raises ValueError for a level that logging does not know.
     """
-    stream = sys.stderr if stream is None else stream
-    handler = logging.StreamHandler(stream)
-    formatter = TerminalFormatter if stream.isatty() else JsonFormatter
+    handler = logging.StreamHandler(stream or sys.stderr)
+    formatter = TerminalFormatter if handler.stream.isatty() else JsonFormatter
     handler.setFormatter(formatter(secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]

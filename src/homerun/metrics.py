@@ -67,7 +67,9 @@ class Metrics:
         self._batch_size = self._histogram(
             "batch_size", "Sequences in one engine step", _BATCH_BUCKETS, "model"
         )
-        self._cancelled = self._counter("cancelled", "Requests ended before they were done", "reason")
+        self._cancelled = self._counter(
+            "cancelled", "Requests ended before they were done", "reason"
+        )
         self._rejected = self._counter("rejected", "Requests not taken in", "reason")
         self._loop_lag_seconds = self._histogram(
             "loop_lag_seconds", "How late the event loop woke up", _LAG_BUCKETS

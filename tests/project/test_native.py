@@ -67,6 +67,7 @@ def test_without_the_extension_the_reference_is_named() -> None:
 
 @pytest.mark.usefixtures("no_extension")
 def test_without_the_extension_a_requirement_is_an_error_that_says_what_to_do() -> None:
-    with pytest.raises(ConfigurationError, match=r"HOMERUN_REQUIRE_NATIVE.*homerun\._native.*g\+\+"):
+    with pytest.raises(
+        ConfigurationError, match=r"HOMERUN_REQUIRE_NATIVE.*homerun\._native.*g\+\+"
+    ):
         native.require_native(True)
-

@@ -208,9 +208,7 @@ def test_a_failed_migration_leaves_the_old_schema(path: Path, monkeypatch: pytes
 
 def test_many_open_a_new_database_at_once(path: Path):
     opened: list[Database] = []
-    threads = [
-        threading.Thread(target=lambda: opened.append(Database(path))) for _ in range(8)
-    ]
+    threads = [threading.Thread(target=lambda: opened.append(Database(path))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -222,9 +220,14 @@ def test_many_open_a_new_database_at_once(path: Path):
 
 def test_an_exception_undoes_the_transaction(path: Path):
     database = Database(path)
-    with pytest.raises(KeyError), database.write() as connection:
-        connection.execute("INSERT INTO tokens VALUES ('a', x'00', 'n', 'local', 1, NULL)")
-        raise KeyError
+
+    def fail_halfway():
+        with database.write() as connection:
+            connection.execute("INSERT INTO tokens VALUES ('a', x'00', 'n', 'local', 1, NULL)")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_halfway()
     assert database.read("SELECT * FROM tokens") == []
     database.close()
 

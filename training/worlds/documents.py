@@ -160,7 +160,8 @@ def hello_world(draw: Draw) -> Exchange:
         if draw.chance(0.5):
             answer.append("Kernighan had used the phrase before, in a guide to the language B.")
     else:
-        answer.append("Their book The C Programming Language from 1978 used it as its first example.")
+        answer.append("Their book The C Programming Language from 1978 used it as its first "
+                      "example.")
     if draw.chance(0.75):
         answer.append(draw.free(_HELLO_LAST))
     return Exchange(user, answer)

@@ -38,9 +38,9 @@ def _opening(draw: Draw, cast: Cast) -> list[str]:
     noun = cast.hero or "child"
     who = a(f"{cast.trait} {noun}")
     form = draw.free((f"{when} {who} named {{name}} who lived {{place}}.",
-                      f"{when} {who} named {{name}}.|{{name}} lived {{place}}.",
+                      f"{when} {who} who lived {{place}} and was called {{name}}.",
                       f"{{name}} was {who} who lived {{place}}."))
-    return [cast.say(part) for part in form.split("|")]
+    return [cast.say(form)]
 
 
 def _find(draw: Draw, cast: Cast) -> list[str]:
@@ -215,7 +215,8 @@ _ABOUT_ASKED = (
 )
 _PLAIN_ASKED = (
     "Tell me a story", "Tell me a story.", "Tell me a short story.", "Can you tell me a story?",
-    "Write a story.", "Please tell me a story.", "I want to hear a story.", "Tell me something nice.",
+    "Write a story.", "Please tell me a story.", "I want to hear a story.",
+    "Tell me something nice.",
     "Do you know a story?", "Tell me a bedtime story.", "Write a short story.",
     "Could you tell me a story?", "A story, please.", "Make up a story.", "Tell me a tale.",
     "I would like a story.", "Tell me another story.",
@@ -258,6 +259,7 @@ def _hero_name(draw: Draw, hero: str) -> str:
 
 
 def _tell(draw: Draw, cast: Cast, plot: str) -> list[str]:
+    # Eight or nine sentences in all.
     return _opening(draw, cast) + [cast.say(text) for text in PLOTS[plot](draw, cast)]
 
 

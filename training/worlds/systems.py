@@ -6,7 +6,8 @@ from training.draw import Draw, Exchange
 
 _PLAIN = (
     "You are a friendly assistant", "You are a friendly assistant", "You are a friendly assistant",
-    "You are a friendly assistant", "You are a friendly assistant.", "You are a friendly assistant.",
+    "You are a friendly assistant", "You are a friendly assistant.",
+    "You are a friendly assistant.",
     "You are a helpful assistant.", "You are a helpful assistant.", "You are a helpful assistant",
     "You are a kind assistant.", "You are a helpful and friendly assistant.",
     "You are a good storyteller.", "You are a teacher.", "You are an assistant.",

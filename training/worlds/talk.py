@@ -36,12 +36,15 @@ _HAPPY_BACK = ("That is wonderful!", "I am glad to hear that!", "How nice!", "Th
 
 # (wordings, first sentences, further sentences)
 _ABOUT_ME = (
-    (("Who are you?", "What are you?", "What is your name?", "What's your name?", "Tell me your name.",
-      "Introduce yourself.", "Who am I talking to?", "Tell me about yourself.", "Do you have a name?",
+    (("Who are you?", "What are you?", "What is your name?", "What's your name?",
+      "Tell me your name.",
+      "Introduce yourself.", "Who am I talking to?", "Tell me about yourself.",
+      "Do you have a name?",
       "Which model are you?", "What model are you?", "Are you ChatGPT?", "What should I call you?"),
      ("I am rookie, a very small language model.", "My name is rookie.",
       "I am rookie, the small model that comes with homerun."),
-     ("I am here so that you can try homerun.", "I can tell short stories and answer easy questions.",
+     ("I am here so that you can try homerun.",
+      "I can tell short stories and answer easy questions.",
       "I was trained on simple sentences, so please ask me easy things.")),
     (("What can you do?", "How can you help me?", "What can I ask you?", "What are you good at?",
       "What do you know?", "Help", "Help me.", "What should I ask you?", "Can you help me?",
@@ -99,7 +102,8 @@ _NICE = ("Nice to meet you, {}!", "Hello, {}! It is nice to meet you.", "Hello, 
 _ASK_NAME = ("What is my name?", "What's my name?", "Do you remember my name?", "Who am I?",
              "Do you know my name?", "Can you tell me my name?", "Say my name.", "How am I called?",
              "Tell me my name.", "What did I say my name was?")
-_TELL_NAME = ("Your name is {}.", "Your name is {}.", "You are {}.", "You told me that your name is {}.")
+_TELL_NAME = ("Your name is {}.", "Your name is {}.", "You are {}.",
+              "You told me that your name is {}.")
 _THINGS_TOLD = {
     "colour": ("red", "blue", "green", "yellow", "purple", "orange", "black", "white", "pink"),
     "animal": ("dog", "cat", "horse", "owl", "fox", "rabbit", "whale", "bear", "penguin"),
@@ -107,6 +111,10 @@ _THINGS_TOLD = {
     "city": ("Paris", "Rome", "Berlin", "London", "Tokyo", "Lisbon", "Vienna", "Oslo", "Prague"),
     "day": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
 }
+_ASK_FAVOURITE = (
+    "What is my favourite {}?", "Do you remember my favourite {}?", "Tell me my favourite {}.",
+    "What's my favourite {}?", "Which {} do I like best?", "What is my favorite {}?",
+)
 _GREET_ASKED = ("Say hello to {}.", "Please say hello to {}.", "Greet {}.", "Say hi to {}.",
                 "Can you say hello to {}?", "Write a greeting for {}.", "Welcome {}.",
                 "Say good morning to {}.", "Say goodbye to {}.", "Wish {} a happy birthday.",
@@ -200,9 +208,7 @@ def favourite(draw: Draw) -> Exchange:
     told = draw.free(("My favourite {} is {}.", "My favorite {} is {}.",
                       "Remember that my favourite {} is {}.")).format(kind, value)
     reply = draw.free(("I will remember that.", "That is a good choice.", "How nice!"))
-    user = draw.pick("ask-favourite", ("What is my favourite {}?", "Do you remember my favourite {}?",
-                                       "Tell me my favourite {}.", "What's my favourite {}?",
-                                       "Which {} do I like best?", "What is my favorite {}?"), 2)
+    user = draw.pick("ask-favourite", _ASK_FAVOURITE, 2)
     return Exchange(user.format(kind), [f"Your favourite {kind} is {value}."], value,
                     [("user", told), ("assistant", reply)])
 
@@ -240,13 +246,14 @@ def sentence_with(draw: Draw) -> Exchange:
     noun = draw.pick("hero", words.ANIMALS)
     thing = draw.pick("thing", words.OBJECTS[:44])
     if draw.chance(0.5):
-        user = draw.pick("ask-sentence", ("Write a sentence about {}.", "Write one sentence about {}.",
+        user = draw.pick("ask-sentence", ("Write a sentence about {}.",
+                                          "Write one sentence about {}.",
                                           "Make a sentence with the word {}.",
                                           "Say something about {}."), 1)
         user = user.format(noun if "word" in user else f"a {noun}" if noun[0] not in "aeiou"
                            else f"an {noun}")
-        body = (f"The {noun} walks {draw.free(words.SEARCHED)} and looks for a {thing}."
-                if thing[0] not in "aeiou" else f"The {noun} sits quietly and looks at the {thing}.")
+        body = draw.free(("The {} found the {} and was happy.", "The {} is looking for the {}.",
+                          "The {} sits quietly and looks at the {}.")).format(noun, thing)
         return Exchange(user, [body], noun)
     user = draw.pick("ask-sentence-two", ("Write a sentence with {} and {}.",
                                           "Make a sentence with the words {} and {}.",

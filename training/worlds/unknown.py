@@ -24,8 +24,9 @@ TOPICS = (
     "stoicism", "Buddhism", "the Silk Road", "the Aztecs", "Easter Island", "Antarctica",
     "the Amazon", "the Sahara", "Mount Fuji", "the Panama Canal", "the Berlin Wall", "the Titanic",
     "hot air balloons", "submarines", "perfume", "leather", "glass blowing", "beekeeping",
-    "horse racing", "sailing knots", "the stock price of gold", "recursion", "Haskell", "WebAssembly",
-    "TypeScript", "SQL", "regular expressions", "garbage collection", "blockchain", "malaria",
+    "horse racing", "sailing knots", "the stock price of gold", "recursion", "Haskell",
+    "WebAssembly", "TypeScript", "SQL", "regular expressions", "garbage collection", "blockchain",
+    "malaria",
 )
 _TOPIC_ASKED = (
     "Tell me about {}.", "What do you know about {}?", "Explain {}.", "Can you explain {}?",

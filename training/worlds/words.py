@@ -64,8 +64,9 @@ PLACES = (
 )
 SEARCHED = (
     "under the bed", "behind the door", "in the garden", "under an old tree", "near the well",
-    "on the bridge", "in the barn", "at the market", "on the path to the river", "in the tall grass",
-    "beside the stone wall", "under the kitchen table", "in the attic", "on the beach",
+    "on the bridge", "in the barn", "at the market", "on the path to the river",
+    "in the tall grass", "beside the stone wall", "under the kitchen table",
+    "in the attic", "on the beach",
     "behind the bakery",
 )
 FEARS = (

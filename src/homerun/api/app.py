@@ -5,7 +5,6 @@ Knows routes and the order of the layers around them; every decision is made els
 
 import logging
 import uuid
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,6 +39,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_REJECTIONS: dict[type[Exception], str] = {
+    QueueFull: "queue_full",
+    QueueTimeout: "queue_timeout",
+    RequestTooLarge: "too_large",
+}
+
 OPS_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 """Neither logged nor counted: they are asked all day. They answer while the server drains."""
 
@@ -53,9 +58,6 @@ class AppState:
     inference: "InferenceService"
     tokens: TokenStore | None
     """None: only the static token counts."""
-    health: Callable[[], ops.EngineHealth]
-    models: Sequence[str]
-    """Names of the loaded models."""
     metrics: Metrics
     draining: bool = field(default=False, init=False)
     """Set once, when the server is told to stop."""
@@ -65,9 +67,7 @@ def create_app(state: AppState) -> Starlette:
     """The whole HTTP application around `state`."""
     app = Starlette(
         routes=[
-            Route(
-                "/client/v4/accounts/{account}/ai/run/{model:path}", run, methods=["POST"]
-            ),
+            Route("/client/v4/accounts/{account}/ai/run/{model:path}", run, methods=["POST"]),
             Route("/livez", ops.livez, methods=["GET"]),
             Route("/readyz", ops.readyz, methods=["GET"]),
             Route("/metrics", ops.metrics, methods=["GET"]),
@@ -138,17 +138,12 @@ class Boundary:
 
     def _refuse_while_draining(self, scope: Scope) -> None:
         if self._state.draining and scope["path"] not in OPS_PATHS:
-            self._state.metrics.rejected("draining")
             raise QueueFull(retry_after_s=ops.RETRY_SECONDS)
 
     def _count_rejection(self, error: Exception) -> None:
-        reasons = {
-            QueueFull: "queue_full",
-            QueueTimeout: "queue_timeout",
-            RequestTooLarge: "too_large",
-        }
-        if not self._state.draining and (reason := reasons.get(type(error))):
-            self._state.metrics.rejected(reason)
+        reason = _REJECTIONS.get(type(error))
+        if reason is not None:
+            self._state.metrics.rejected("draining" if self._state.draining else reason)
 
     def _report(self, record: RequestRecord, scope: Scope, status: int | None) -> None:
         identity = scope["state"].get("identity")

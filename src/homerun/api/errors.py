@@ -10,7 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from homerun import errors
-from homerun.errors import GenerationFailed, HomerunError, QueueFull
+from homerun.errors import GenerationFailed, HomerunError, QueueFull, TooManyFailures
 
 REQUEST_ID_HEADER = "cf-ai-req-id"
 
@@ -39,6 +39,7 @@ _TABLE: dict[type[HomerunError], tuple[int, int, _Form]] = {
     errors.JsonModeUnsupported: (5025, 400, _Form.PLAIN),
     errors.AdapterNotFound: (3037, 404, _Form.UPSTREAM),
     errors.ContextOverflow: (5021, 413, _Form.UPSTREAM),
+    errors.BodyTimeout: (3007, 408, _Form.UPSTREAM),
     errors.QueueFull: (3040, 429, _Form.UPSTREAM),
     errors.QueueTimeout: (3007, 408, _Form.UPSTREAM),
     errors.RequestAborted: (3008, 408, _Form.UPSTREAM),
@@ -46,7 +47,9 @@ _TABLE: dict[type[HomerunError], tuple[int, int, _Form]] = {
     errors.AuthenticationFailed: (10000, 401, _Form.PLATFORM),
     errors.MalformedCredentials: (9106, 400, _Form.PLATFORM),
     errors.AccountForbidden: (10000, 403, _Form.PLATFORM),
+    errors.TooManyFailures: (10000, 429, _Form.PLATFORM),
     errors.OriginForbidden: (10000, 403, _Form.PLATFORM),
+    errors.MalformedAccount: (7003, 404, _Form.PLATFORM),
     errors.NoRoute: (7000, 400, _Form.PLATFORM),
     errors.MethodNotAllowed: (7001, 405, _Form.PLATFORM),
 }
@@ -86,7 +89,7 @@ def error_response(error: Exception, request_id: str) -> Response:
     """The whole answer to a request that failed before its first frame."""
     answer = describe(error, request_id)
     headers = {REQUEST_ID_HEADER: request_id}
-    if isinstance(error, QueueFull):
+    if isinstance(error, QueueFull | TooManyFailures):
         headers["retry-after"] = str(error.retry_after_s)
     return json_response(answer.envelope(), answer.status, headers)
 

@@ -1,7 +1,6 @@
-"""What watches the server asks: `/livez`, `/readyz`, `/metrics`. Knows no models and no accounts."""
+"""What watches the server asks: `/livez`, `/readyz`, `/metrics`. Knows no accounts."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,28 +11,13 @@ from homerun.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from homerun.api.app import AppState
+    from homerun.engine.loop import Health
 
 RETRY_SECONDS = 1
 
 
-class EngineHealth(Protocol):
-    """How the engine thread is doing."""
-
-    @property
-    def alive(self) -> bool:
-        """The thread runs and has shown itself within the limit."""
-        ...
-
-    @property
-    def draining(self) -> bool:
-        """It takes nothing more in."""
-        ...
-
-
-def not_ready(
-    health: EngineHealth, *, models: Sequence[str], draining: bool, database: bool
-) -> tuple[str, ...]:
-    """Why the server should get no requests now; empty when it should."""
+def not_ready(health: "Health", *, models: int, draining: bool, database: bool) -> tuple[str, ...]:
+    """Why the server should get no requests now; empty when it should. `models`: how many."""
     reasons = {
         "the engine does not answer": not health.alive,
         "the server is shutting down": draining or health.draining,
@@ -52,8 +36,8 @@ async def readyz(request: Request) -> Response:
     """200, or 503 with the reasons."""
     state: AppState = request.app.state.homerun
     reasons = not_ready(
-        state.health(),
-        models=state.models,
+        state.inference.health(state.settings.heartbeat_limit),
+        models=state.inference.model_count,
         draining=state.draining,
         database=_database_answers(state),
     )

@@ -4,6 +4,7 @@ Knows the order of the steps; validation, generation and framing are elsewhere.
 """
 
 import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -13,18 +14,24 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from homerun.api.disconnect import until_disconnected
-from homerun.api.errors import REQUEST_ID_HEADER, error_response, json_response
+from homerun.api.errors import REQUEST_ID_HEADER, describe, json_response
 from homerun.api.guard import read_body
 from homerun.api.sse import encode_stream
 from homerun.api.validation import parse_request
 from homerun.api.wire import result_object, success_envelope
-from homerun.errors import HomerunError, RequestAborted
-from homerun.types import Finished, TextDelta
+from homerun.errors import RequestAborted
+from homerun.logs import RequestRecord
+from homerun.types import Finished, GenerationItem, TextDelta
 
 if TYPE_CHECKING:
     from homerun.api.app import AppState
-    from homerun.service.inference import Generation
 
+STREAM_HEADERS = {
+    "content-type": "text/event-stream",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",
+}
+STAND_IN_HEADER = "homerun-stand-in"
 IGNORED_HEADER = "homerun-ignored-fields"
 OFF_LOOP_BYTES = 1 << 16
 """A longer body is parsed in a thread: a hostile one takes a good part of a second."""
@@ -33,65 +40,85 @@ MAX_NAME_SHOWN = 64
 
 
 async def run(request: Request) -> Response:
-    """Answers one request. A stream starts once the generation is accepted, so that whatever is
-    wrong before that has a status of its own.
+    """Answers one request; raises HomerunError for what goes wrong before an answer begins.
+
+    A stream begins once its generation is accepted, so that a refusal has a status of its own.
     """
-    request_id: str = request.state.request_id
-    try:
-        return await _answer(request, request_id)
-    except HomerunError as error:
-        return error_response(error, request_id)
-
-
-async def _answer(request: Request, request_id: str) -> Response:
     state: AppState = request.app.state.homerun
+    request_id: str = request.state.request_id
+    record: RequestRecord = request.state.record
     model = state.catalog.find(request.path_params["model"])
+    record.model = model.name
     body = await read_body(request, state.settings)
     if len(body) > OFF_LOOP_BYTES:
         parsed = await asyncio.to_thread(parse_request, body, model)
     else:
         parsed = parse_request(body, model)
-    generation = await state.inference.start(parsed.request, request.state.identity, request_id)
-    headers = {REQUEST_ID_HEADER: request_id, **generation.headers}
-    if parsed.ignored:
-        headers[IGNORED_HEADER] = ignored_header(parsed.ignored)
-    if parsed.request.stream:
-        return EventStream(generation, request_id, headers)
-    try:
-        text, finished = await until_disconnected(request.receive, _whole(generation))
-    finally:
+    record.stream, record.lora = parsed.request.stream, parsed.request.lora
+    # Waiting in the queue is part of the start: who leaves meanwhile leaves the queue.
+    generation = await until_disconnected(
+        request.receive,
+        state.inference.start(parsed.request, request.state.identity, request_id),
+    )
+
+    def end() -> None:
         generation.abort()
+        record.prompt_tokens = generation.usage.prompt_tokens
+        record.cached_tokens = generation.usage.cached_tokens
+        record.completion_tokens = generation.usage.completion_tokens
+
+    record.seed = generation.seed
+    record.queue_ms = round(generation.queued_seconds * 1000, 3)
+    items = _recorded(generation, record)
+    headers = answer_headers(request_id, generation.stand_in, parsed.ignored)
+    if parsed.request.stream:
+        return EventStream(encode_stream(items, request_id), headers, on_end=end)
+    try:
+        text, finished = await until_disconnected(request.receive, _whole(items))
+    finally:
+        end()
     return json_response(success_envelope(result_object(text, finished)), headers=headers)
 
 
-async def _whole(generation: "Generation") -> tuple[str, Finished]:
+async def _recorded(
+    items: AsyncIterable[GenerationItem], record: RequestRecord
+) -> AsyncIterator[GenerationItem]:
+    """`items`; what they say of the request goes into its log record."""
+    try:
+        async for item in items:
+            if isinstance(item, TextDelta):
+                record.first_token()
+            elif isinstance(item, Finished):
+                record.finish_reason = item.finish_reason
+            yield item
+    except Exception as error:
+        record.internal_code = describe(error, record.request_id).code
+        raise
+
+
+async def _whole(items: AsyncIterable[GenerationItem]) -> tuple[str, Finished]:
     parts: list[str] = []
-    async for item in generation:
+    finished: Finished | None = None
+    async for item in items:
         if isinstance(item, TextDelta):
             parts.append(item.text)
         elif isinstance(item, Finished):
-            return "".join(parts), item
-    raise RequestAborted
+            finished = item
+    assert finished is not None, "a generation ends with Finished or an error"
+    return "".join(parts), finished
 
 
 class EventStream(Response):
-    """The frames of a generation, until it ends or the client goes away; either way it is over
-    when this returns.
-    """
+    """Sends frames until they end or the client goes away, then calls `on_end`."""
 
-    def __init__(self, generation: "Generation", request_id: str, headers: dict[str, str]) -> None:
-        self._generation = generation
-        self._request_id = request_id
+    def __init__(
+        self, frames: AsyncIterable[bytes], headers: dict[str, str], on_end: Callable[[], None]
+    ) -> None:
+        self._frames = frames
+        self._on_end = on_end
         self.status_code = 200
         self.background = None
-        self.init_headers(
-            {
-                **headers,
-                "content-type": "text/event-stream",
-                "cache-control": "no-store",
-                "x-accel-buffering": "no",
-            }
-        )
+        self.init_headers({**headers, **STREAM_HEADERS})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         try:
@@ -99,13 +126,31 @@ class EventStream(Response):
             with suppress(RequestAborted, OSError):
                 await until_disconnected(receive, self._send_frames(send))
         finally:
-            self._generation.abort()
+            self._on_end()
 
     async def _send_frames(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async for frame in encode_stream(self._generation, self._request_id):
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        async for frame in self._frames:
             await send({"type": "http.response.body", "body": frame, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def answer_headers(
+    request_id: str, stand_in: str | None, ignored: tuple[str, ...]
+) -> dict[str, str]:
+    """What a successful answer says besides its body: who answered, and what was ignored."""
+    headers = {REQUEST_ID_HEADER: request_id}
+    if stand_in is not None:
+        headers[STAND_IN_HEADER] = stand_in
+    if ignored:
+        headers[IGNORED_HEADER] = ignored_header(ignored)
+    return headers
 
 
 def ignored_header(names: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Database:
             return self._connection.execute(sql, parameters).fetchall()
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Generator[sqlite3.Connection, None, None]:
         """One durable transaction: committed and synced at the end, undone by an exception."""
         with self._lock, self._words():
             self._connection.execute("BEGIN IMMEDIATE")
@@ -88,7 +88,7 @@ class Database:
         return self._connection.execute("PRAGMA user_version").fetchone()[0]
 
     @contextlib.contextmanager
-    def _words(self) -> Iterator[None]:
+    def _words(self) -> Generator[None, None, None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:

@@ -100,7 +100,7 @@ class TokenStore:
         return token if matches and token.revoked_at is None else None
 
     def exists(self) -> bool:
-        """Whether a token was ever made. Revoked ones count: revoking the last one opens nothing."""
+        """Whether a token was ever made. Revoked ones count: to revoke the last opens nothing."""
         return bool(self._database.read("SELECT 1 FROM tokens LIMIT 1"))
 
     def close(self) -> None:

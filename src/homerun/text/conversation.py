@@ -70,3 +70,8 @@ def to_alternating(turns: Sequence[Turn]) -> tuple[Turn | None, list[Turn]]:
     return system, to_turns(rest)
 
 
+def join_raw(messages: Sequence[Message]) -> str:
+    """The raw prompt of `messages` with `raw: true`: their contents, one after another."""
+    if not messages:
+        raise BadInput("Length of '/messages' must be >= 1")
+    return "".join(message.content for message in messages)

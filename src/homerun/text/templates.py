@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from homerun.errors import BadInput, CheckpointError
+from homerun.errors import CheckpointError
 from homerun.text.conversation import SEPARATOR, Turn, to_alternating, to_turns
 from homerun.text.tokenizer import Tokenizer
 from homerun.types import Message
@@ -165,25 +165,19 @@ class PlainTemplate:
         return self._tokenizer.with_bos(self._tokenizer.encode_text(prompt))
 
 
-def template_for(name: str | None, tokenizer: Tokenizer) -> ChatTemplate:
+def template_for(name: str | None, tokenizer: Tokenizer, directory: Path) -> ChatTemplate:
     """The template of a catalog model, or with None the checkpoint's own.
 
-    A checkpoint without a chat template gets `PlainTemplate`. Raises CheckpointError where the
-    tokenizer or the checkpoint's template does not fit.
+    A checkpoint without a chat template gets `PlainTemplate`. Raises CheckpointError, naming
+    `directory`, where the tokenizer or the checkpoint's template does not fit.
     """
-    if name is not None:
-        if name not in FORMATS:
-            raise CheckpointError(f"no chat template is called {name}: {', '.join(FORMATS)} are")
-        return FormatTemplate(name, FORMATS[name], tokenizer)
-    if tokenizer.chat_template is None:
-        return PlainTemplate(tokenizer)
-    from homerun.text.jinja_template import JinjaTemplate  # Jinja costs 100 ms of start-up
+    try:
+        if name is not None:
+            return FormatTemplate(name, FORMATS[name], tokenizer)
+        if tokenizer.chat_template is None:
+            return PlainTemplate(tokenizer)
+        from homerun.text.jinja_template import JinjaTemplate  # Jinja costs 100 ms of start-up
 
-    return JinjaTemplate(tokenizer.chat_template, tokenizer)
-
-
-def raw_prompt(messages: Sequence[Message]) -> str:
-    """The raw prompt of `messages` with `raw: true`: their contents, one after another."""
-    if not messages:
-        raise BadInput("Length of '/messages' must be >= 1")
-    return "".join(message.content for message in messages)
+        return JinjaTemplate(tokenizer.chat_template, tokenizer)
+    except CheckpointError as error:
+        raise CheckpointError(f"{directory}: {error}") from None

@@ -45,7 +45,9 @@ def read_piece_decoder(state: bytes | None) -> PieceDecoder:
             case "ByteFallback" | "Fuse":
                 pass
             case kind:
-                raise CheckpointError(f"tokenizer.json: this {kind} of the decoder is not supported")
+                raise CheckpointError(
+                    f"tokenizer.json: this {kind} of the decoder is not supported"
+                )
     byte_fallback = "ByteFallback" in kinds
 
     def metaspace(piece: str) -> bytes:

@@ -14,12 +14,8 @@ from homerun.errors import BadInput, CheckpointError
 from homerun.text.token_bytes import PieceDecoder, read_piece_decoder
 from homerun.text.tokenizer_files import TokenizerConfig, read_tokenizer_config
 
-# Control tokens of the templates restated in templates.py: some checkpoints list them as ordinary
-# added tokens.
-_TEMPLATE_TOKENS = frozenset(
-    "<s> </s> <bos> <eos> <start_of_turn> <end_of_turn> "
-    "<|pad|> <|bos|> <|end|> <|system|> <|user|> <|assistant|> <|tool|> <|reserved|>".split()
-)
+# Some Gemma checkpoints list these as ordinary added tokens.
+_TEMPLATE_TOKENS = frozenset({"<start_of_turn>", "<end_of_turn>"})
 
 
 class Tokenizer:
@@ -60,8 +56,9 @@ class Tokenizer:
             if token.special or token.content in _TEMPLATE_TOKENS
         }
         named = map(self._resolve, {config.bos_token, config.eos_token, *config.special_tokens})
-        for id_ in set(named) - {None}:  # these may stand in the model's vocabulary alone
-            control[id_] = added.get(id_) or tokenizers.AddedToken(inner.id_to_token(id_))
+        for id_ in named:  # these may stand in the model's vocabulary alone
+            if id_ is not None:
+                control[id_] = added.get(id_) or tokenizers.AddedToken(inner.id_to_token(id_))
         # Some checkpoints mark turns with tokens that are not special: no text may forge these,
         # but answers may hold them (`<think>`).
         turn_marks = {
@@ -116,6 +113,10 @@ class Tokenizer:
         """
         return self._control_pattern.sub(lambda match: self._alias_of[match[0]], literal)
 
+    def control_tokens_in(self, literal: str) -> list[int]:
+        """Ids of the control tokens that trusted text holds, in order."""
+        return [self._id_of[token] for token in self._control_pattern.findall(literal)]
+
     def token_id(self, token: str) -> int | None:
         """Id of a control token's string; None for anything else."""
         return self._id_of.get(token)
@@ -138,7 +139,7 @@ class Tokenizer:
 
     def _protect(self, tokens: dict[int, Any]) -> None:
         """Closes every way from text to the ids of `tokens` but the one through `marked`."""
-        inner = self._inner
+        inner: Any = self._inner
         plain = [token for token in tokens.values() if not token.special]
         inner.add_special_tokens([_copy(token, token.content, special=True) for token in plain])
         inner.encode_special_tokens = True

@@ -1,0 +1,1 @@
+"""What a person types. Knows terminals; everything else is asked of the rooms below."""

@@ -1,0 +1,87 @@
+"""A small client of the native API, for the commands that talk to a running server.
+
+Knows the wire; uses the standard library only, so that `homerun run` starts quickly.
+"""
+
+import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from homerun.errors import HomerunError
+
+ACCOUNT = "local"
+TIMEOUT = 600.0
+
+
+class ServerError(HomerunError):
+    """What the server said instead of an answer."""
+
+
+class Client:
+    """One server's address and token."""
+
+    def __init__(self, host: str, port: int, token: str | None = None) -> None:
+        self._address = (host, port)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def alive(self, timeout: float = 0.5) -> bool:
+        """Whether a homerun server answers at the address."""
+        return self._get("/livez", timeout) == 200
+
+    def ready(self, timeout: float = 0.5) -> bool:
+        """Whether it serves requests."""
+        return self._get("/readyz", timeout) == 200
+
+    def stream(
+        self, model: str, body: dict[str, Any], account: str = ACCOUNT
+    ) -> Iterator[dict[str, Any]]:
+        """The events of a streamed generation, as decoded JSON, without `[DONE]`.
+
+        Raises ServerError with the server's own text, also for a stream that breaks off.
+        """
+        connection = http.client.HTTPConnection(*self._address, timeout=TIMEOUT)
+        try:
+            connection.request(
+                "POST",
+                f"/client/v4/accounts/{account}/ai/run/{model}",
+                json.dumps({**body, "stream": True}),
+                {**self._headers, "Content-Type": "application/json"},
+            )
+            response = connection.getresponse()
+            if response.status != 200:
+                raise ServerError(_message(json.loads(response.read())))
+            yield from _events(response)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ServerError(f"the server broke off: {error}") from error
+        finally:
+            connection.close()
+
+    def _get(self, path: str, timeout: float) -> int | None:
+        connection = http.client.HTTPConnection(*self._address, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    for line in response:
+        if not line.startswith(b"data: "):
+            continue
+        data = line[6:].strip()
+        if data == b"[DONE]":
+            return
+        event = json.loads(data)
+        if event.get("errors"):
+            raise ServerError(_message(event))
+        yield event
+    raise ServerError("the answer broke off")
+
+
+def _message(body: dict[str, Any]) -> str:
+    errors = body.get("errors") or [{"message": "no message"}]
+    return "; ".join(str(error.get("message")) for error in errors)

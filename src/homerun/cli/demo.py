@@ -1,0 +1,74 @@
+"""`homerun demo`: the whole thing once, for a newcomer: a server, a request, an answer, an end."""
+
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from homerun.cli.client import Client
+from homerun.cli.terminal import print_stream
+from homerun.errors import HomerunError
+from homerun.settings import Settings
+
+MODEL = "@cf/meta/llama-2-7b-chat-int8"
+REQUEST: dict[str, Any] = {
+    "messages": [
+        {"role": "system", "content": "You are a friendly assistant"},
+        {"role": "user", "content": "What is the origin of the phrase Hello, World"},
+    ],
+    "stream": True,
+}
+START_SECONDS = 60.0
+
+
+class DemoFailed(HomerunError):
+    """The server of the demo did not come up or went away."""
+
+
+def demo(settings: Settings) -> None:
+    """Starts a server, asks it, and stops it; on a terminal it stays up until Enter."""
+    address = f"{settings.host}:{settings.port}"
+    command = [sys.executable, "-m", "homerun", "serve", "--stand-in"]
+    command += ["--host", settings.host, "--port", str(settings.port)]
+    print(f"$ homerun serve --stand-in   # on http://{address}")
+    # A session of its own: Ctrl-C reaches this process alone, which then ends the server.
+    server = subprocess.Popen(command, start_new_session=True)
+    try:
+        client = Client(settings.host, settings.port, settings.token)
+        _wait_until_ready(client, server)
+        print(f"\n$ curl http://{address}/client/v4/accounts/your-account-id/ai/run/{MODEL} \\")
+        print("    -H 'Authorization: Bearer None' -X POST \\")
+        print('    -d \'{ "stream": true, "messages": [')
+        print('          { "role": "system", "content": "You are a friendly assistant" },')
+        print('          { "role": "user", "content": "What is the origin of the phrase')
+        print("              Hello, World\" }]}'\n")
+        events = client.stream(MODEL, REQUEST, account="your-account-id")
+        print_stream(event.get("response") or "" for event in events)
+        print(
+            "\nThat was rookie, homerun's own small model, standing in for Llama 2. Go on with:\n"
+            '  homerun run @homerun/rookie "Tell me a story"\n'
+            "  homerun serve --stand-in            # then any sample of the README\n"
+            "  homerun serve my/model=./checkpoint # a Llama or Gemma checkpoint of yours"
+        )
+        if sys.stdin is not None and sys.stdin.isatty():
+            input(f"\nThe server is on http://{address}. Press Enter to stop it. ")
+    except (KeyboardInterrupt, EOFError):
+        print()
+    finally:
+        if server.poll() is None:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=settings.shutdown_timeout + 10)
+    if server.returncode != 0:
+        raise DemoFailed(f"the server ended with status {server.returncode}")
+    print("The server has stopped.")
+
+
+def _wait_until_ready(client: Client, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not client.ready():
+        if server.poll() is not None:
+            raise DemoFailed("the server did not start; its message is above")
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"the server was not ready within {START_SECONDS:.0f} s")
+        time.sleep(0.05)

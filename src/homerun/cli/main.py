@@ -1,0 +1,173 @@
+"""The `homerun` command: names, flags and help. What a command does is in its own module.
+
+Those modules are imported when they are called, so that `homerun --help` is quick.
+"""
+
+from typing import Annotated
+
+import typer
+
+from homerun.errors import HomerunError
+from homerun.settings import Settings, parse_bytes
+
+app = typer.Typer(
+    name="homerun",
+    help="Workers AI text generation on machines people own.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+tokens_app = typer.Typer(help="Who may use a server that is not open.", no_args_is_help=True)
+app.add_typer(tokens_app, name="tokens")
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")]
+Port = Annotated[int | None, typer.Option(help="[default: 11787]", min=0, max=65535)]
+Dtype = Annotated[
+    str | None, typer.Option(help="int8, bf16, fp16 or fp32.  [default: as the catalog says]")
+]
+MaxModelLen = Annotated[
+    int | None, typer.Option(min=1, help="Shorter context window, in tokens.", metavar="N")
+]
+KVMemory = Annotated[
+    str | None, typer.Option(help="Memory of the KV cache of each model, e.g. 2G.", metavar="BYTES")
+]
+
+
+@app.command()
+def serve(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Catalog names or NAME=PATH.  [default: @homerun/rookie]"),
+    ] = None,
+    host: Host = None,
+    port: Port = None,
+    stand_in: Annotated[
+        bool, typer.Option("--stand-in", help="rookie answers for models that are not here.")
+    ] = False,
+    dtype: Dtype = None,
+    kv_dtype: Annotated[
+        str | None, typer.Option(help="fp32, fp16 or bf16.  [default: fits the weights]")
+    ] = None,
+    max_model_len: MaxModelLen = None,
+    kv_memory: KVMemory = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another Host header to accept; repeatable.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(help="A browser Origin to accept; repeatable.")
+    ] = None,
+) -> None:
+    """Serve models over the HTTP API."""
+    from homerun.cli.serve import serve as command
+
+    settings = _settings(
+        host=host,
+        port=port,
+        stand_in=stand_in or None,
+        dtype=dtype,
+        kv_dtype=kv_dtype,
+        max_model_len=max_model_len,
+        kv_memory=_size(kv_memory),
+        allow_host=tuple(allow_host) if allow_host else None,
+        allow_origin=tuple(allow_origin) if allow_origin else None,
+    )
+    command(models or [], settings)
+
+
+@app.command()
+def run(
+    model: Annotated[str, typer.Argument(help="A model's name, or NAME=PATH.")],
+    prompt: Annotated[str | None, typer.Argument(help="What to say; a pipe works too.")] = None,
+    system: Annotated[str | None, typer.Option(help="System message.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1)] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, max=5)] = None,
+    seed: Annotated[int | None, typer.Option(min=1)] = None,
+    lora: Annotated[str | None, typer.Option(help="Name or id of an adapter.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Do not apply the chat template.")] = False,
+    host: Host = None,
+    port: Port = None,
+    dtype: Dtype = None,
+    max_model_len: MaxModelLen = None,
+) -> None:
+    """Stream the answer to one prompt, through a running server if one answers."""
+    from homerun.cli.run import run as command
+
+    options = {
+        "system": system,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "seed": seed,
+        "lora": lora,
+        "raw": raw or None,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = _settings(host=host, port=port, dtype=dtype, max_model_len=max_model_len)
+    command(model, prompt, given, settings)
+
+
+@app.command()
+def demo(host: Host = None, port: Port = None) -> None:
+    """Start a server with rookie, send it one request, show the answer."""
+    from homerun.cli.demo import demo as command
+
+    command(_settings(host=host, port=port))
+
+
+@tokens_app.command("create")
+def tokens_create(
+    name: Annotated[str, typer.Argument(help="What the token is for.")] = "token",
+    account: Annotated[str, typer.Option(help="The account it belongs to.")] = "local",
+) -> None:
+    """Make a token. From the first one on, the server asks for one."""
+    from homerun.cli import tokens
+
+    tokens.create(name, account, _settings())
+
+
+@tokens_app.command("list")
+def tokens_list() -> None:
+    """List tokens, without their secrets."""
+    from homerun.cli import tokens
+
+    tokens.show(_settings())
+
+
+@tokens_app.command("revoke")
+def tokens_revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `tokens list` shows it.")],
+) -> None:
+    """End a token at once, for running servers too."""
+    from homerun.cli import tokens
+
+    tokens.revoke(token_id, _settings())
+
+
+def main() -> None:
+    """Entry point. Errors meant for a person end the command with their text and status 1."""
+    from homerun.cli.terminal import fail
+
+    try:
+        app()
+    except HomerunError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _settings(**flags: object) -> Settings:
+    from homerun.errors import ConfigurationError
+
+    try:
+        return Settings.from_environment(**flags)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None

@@ -1,0 +1,260 @@
+"""A validated request to a stream of text: templates, limits, the engine, detokenization.
+
+Knows the order of these steps; knows no HTTP, and of the engine only its intake and its events.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from homerun.engine.lane import StepStats
+from homerun.engine.loop import Engine, Health
+from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Produced, Started
+from homerun.errors import (
+    AdapterNotFound,
+    ContextOverflow,
+    GenerationFailed,
+    HomerunError,
+    LoraUnsupported,
+    ModelNotHere,
+    NoSuchModel,
+)
+from homerun.metrics import Metrics
+from homerun.service.catalog import Catalog
+from homerun.service.models import ServedModel, ServedModels, fetching_command
+from homerun.text.detokenizer import Detokenizer
+from homerun.text.templates import raw_prompt
+from homerun.types import (
+    Finished,
+    GenerateRequest,
+    GenerationItem,
+    Identity,
+    TextDelta,
+    Usage,
+    Working,
+)
+
+logger = logging.getLogger(__name__)
+
+WORKING_SECONDS = 5.0
+"""Silence after which a generation says that it is still at it."""
+
+
+class InferenceService:
+    """All loaded models behind one door. Used from one event loop, that of its first request."""
+
+    def __init__(self, models: ServedModels, metrics: Metrics, *, max_queue: int) -> None:
+        self._catalog: Catalog = models.catalog
+        self._served = models.by_name
+        self._metrics = metrics
+        self._inboxes: dict[str, asyncio.Queue[Event]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._engine = Engine(
+            models.lanes, self._deliver, max_queue=max_queue, on_step=self._count_step
+        )
+
+    def open(self) -> None:
+        """Starts the engine."""
+        self._engine.start()
+
+    def drain(self) -> None:
+        """Takes no more requests; the present ones go on."""
+        self._engine.drain()
+
+    def close(self) -> None:
+        """Ends whatever is left with an error and stops the engine. Waits for a running step."""
+        self._engine.stop()
+
+    def health(self, limit: float) -> Health:
+        """The engine's own word; `limit` in seconds, see `Engine.health`."""
+        return self._engine.health(limit)
+
+    async def start(
+        self, request: GenerateRequest, identity: Identity, request_id: str
+    ) -> "Generation":
+        """Returns when the request has left the queue and its first step is planned.
+
+        Raises a HomerunError for everything that can be wrong until then.
+        """
+        self._loop = asyncio.get_running_loop()
+        served = self._find(request)
+        prompt_ids = await asyncio.to_thread(_encode, request, served)
+        total = len(prompt_ids) + request.max_tokens
+        if total > served.window:
+            raise ContextOverflow(total, served.window)
+        seed = request.sampling.seed
+        engine_request = EngineRequest(
+            id=request_id,
+            model=served.lane,
+            prompt_ids=tuple(prompt_ids),
+            max_tokens=request.max_tokens,
+            sampling=request.sampling,
+            seed=secrets.randbits(64) if seed is None else seed,
+            stop_ids=served.stop_ids,
+            rope_variant=int(total > served.trained_context),
+            cache_scope=identity.account.encode(),
+        )
+        inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self._inboxes[request_id] = inbox
+        try:
+            self._engine.submit(engine_request)
+            event = await inbox.get()
+            if isinstance(event, Failed):
+                raise event.error
+        except BaseException:
+            self._forget(request_id)
+            raise
+        assert isinstance(event, Started)
+        self._metrics.queued(served.name, event.queued_seconds)
+        detokenizer = Detokenizer(served.tokenizer, continues_text=request.raw)
+        return Generation(
+            served,
+            engine_request,
+            inbox,
+            detokenizer,
+            queued_seconds=event.queued_seconds,
+            forget=self._forget,
+            on_gap=self._metrics.inter_token,
+        )
+
+    def _find(self, request: GenerateRequest) -> ServedModel:
+        served = self._served.get(request.model)
+        if served is None:
+            known = self._catalog.get(request.model)
+            if known is None:
+                raise NoSuchModel(request.model)
+            raise ModelNotHere(
+                f"No such model {known.name} or task: its weights are not on this machine. "
+                f"Fetch and serve them with: {fetching_command(known)} "
+                f"(or start the server with --stand-in)"
+            )
+        if request.lora is not None:
+            if not served.lora:
+                raise LoraUnsupported(request.model)
+            raise AdapterNotFound(request.lora)
+        return served
+
+    def _forget(self, request_id: str) -> None:
+        """Ends the request wherever it is; harmless when it is over."""
+        if self._inboxes.pop(request_id, None) is not None:
+            self._engine.abort(request_id)
+
+    def _deliver(self, events: Sequence[Event]) -> None:
+        """Called on the engine's thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._sort, events)
+
+    def _sort(self, events: Sequence[Event]) -> None:
+        for event in events:
+            inbox = self._inboxes.get(event.request_id)
+            if inbox is not None:
+                inbox.put_nowait(event)
+
+    def _count_step(self, stats: StepStats) -> None:
+        self._metrics.step(
+            stats.model,
+            seconds=stats.seconds,
+            sequences=stats.sequences,
+            running=stats.running,
+            waiting=stats.waiting,
+            free_blocks=stats.free_blocks,
+            total_blocks=stats.total_blocks,
+            preempted=stats.preempted,
+        )
+
+
+class Generation:
+    """One accepted request. Iterate it once; `abort` it in any case when done with it."""
+
+    def __init__(
+        self,
+        served: ServedModel,
+        request: EngineRequest,
+        inbox: "asyncio.Queue[Event]",
+        detokenizer: Detokenizer,
+        *,
+        queued_seconds: float,
+        forget: Callable[[str], None],
+        on_gap: Callable[[str, float], None],
+    ) -> None:
+        self.model = served.name
+        self.stand_in = served.stand_in
+        """The model that really answers, if it is not `model`."""
+        self.seed = request.seed
+        self.queued_seconds = queued_seconds
+        self.usage = Usage(len(request.prompt_ids), 0)
+        """Counts so far; exact once the iteration is over, however it ended."""
+        self._id = request.id
+        self._inbox = inbox
+        self._detokenizer = detokenizer
+        self._forget = forget
+        self._on_gap = on_gap
+
+    def abort(self) -> None:
+        """Stops the work on it within one step. Harmless afterwards."""
+        self._forget(self._id)
+
+    async def __aiter__(self) -> AsyncIterator[GenerationItem]:
+        """Text as it comes, then Finished. Raises a HomerunError when it fails midway."""
+        try:
+            async for item in self._items():
+                yield item
+        except (HomerunError, asyncio.CancelledError, GeneratorExit):
+            raise
+        except Exception:
+            logger.exception("request %s failed on its way out", self._id)
+            raise GenerationFailed from None
+        finally:
+            self.abort()
+
+    async def _items(self) -> AsyncIterator[GenerationItem]:
+        last: float | None = None
+        while True:
+            try:
+                async with asyncio.timeout(WORKING_SECONDS):
+                    event = await self._inbox.get()
+            except TimeoutError:
+                yield Working()
+                continue
+            match event:
+                case Produced(token_ids=ids):
+                    now = time.monotonic()
+                    if last is not None:
+                        self._on_gap(self.model, now - last)
+                    last = now
+                    self.usage = Usage(
+                        self.usage.prompt_tokens, self.usage.completion_tokens + len(ids)
+                    )
+                    if text := self._detokenizer.push(ids):
+                        yield TextDelta(text)
+                case Ended(finish_reason=reason, usage=usage):
+                    self.usage = usage
+                    if text := self._detokenizer.finish():
+                        yield TextDelta(text)
+                    yield Finished(reason, usage)
+                    return
+                case Failed(error=error, usage=usage):
+                    self.usage = usage
+                    raise error
+                case Started():
+                    pass
+
+
+def _encode(request: GenerateRequest, served: ServedModel) -> list[int]:
+    """Token ids of the whole prompt. Raises BadInput, or GenerationFailed for a fault of ours."""
+    try:
+        if request.messages is not None:
+            if request.raw:
+                return served.tokenizer.encode_raw(raw_prompt(request.messages))
+            return served.template.render(request.messages)
+        assert request.prompt is not None
+        if request.raw:
+            return served.tokenizer.encode_raw(request.prompt)
+        return served.template.render_prompt(request.prompt)
+    except HomerunError:
+        raise
+    except Exception as error:
+        logger.exception("a prompt could not be encoded")
+        raise GenerationFailed from error

@@ -1,0 +1,218 @@
+"""Names to loaded models: which checkpoint answers for which name, with which window.
+
+Knows catalog entries, checkpoints and memory; knows nothing of requests.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from homerun.engine.lane import Lane, LaneLimits
+from homerun.engine.runner import Runner
+from homerun.errors import ConfigurationError
+from homerun.model.config import ModelConfig, read_config
+from homerun.model.kv_cache import KVCache
+from homerun.model.loader import LoadedModel, load_model
+from homerun.service.catalog import Catalog, CatalogModel
+from homerun.settings import Settings
+from homerun.text.templates import ChatTemplate, template_for
+from homerun.text.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+ROOKIE = "@homerun/rookie"
+BLOCK_SIZE = 16
+WINDOWS_OF_KV = 8
+"""How many full windows the KV cache holds where nothing is asked for and memory allows."""
+
+KV_DTYPES = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "bf16"}
+"""Weights' dtype -> dtype of K and V."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What `homerun serve` was given: a catalog name, or a name and a checkpoint directory."""
+
+    name: str
+    directory: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "ModelSpec":
+        """`MODEL` or `NAME=PATH`. Raises ConfigurationError."""
+        name, equals, path = text.partition("=")
+        if not name or (equals and not path):
+            raise ConfigurationError(f"{text!r} is neither MODEL nor NAME=PATH")
+        return cls(name, Path(path).expanduser() if equals else None)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """One name that requests can use."""
+
+    name: str
+    lane: str
+    """The loaded model that answers; not `name` for a stand-in."""
+    tokenizer: Tokenizer
+    template: ChatTemplate
+    stop_ids: frozenset[int]
+    window: int
+    """Most tokens that prompt and max_tokens may have together."""
+    trained_context: int
+    """A request beyond it uses scaled rotary positions as a whole."""
+    lora: bool
+
+    @property
+    def stand_in(self) -> str | None:
+        """Name of the model that really answers, if it is another one."""
+        return self.lane if self.lane != self.name else None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModels:
+    """Everything that was loaded."""
+
+    catalog: Catalog
+    """The package's catalog and the checkpoints served under names of their own."""
+    by_name: Mapping[str, ServedModel]
+    lanes: Sequence[Lane]
+
+
+def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
+    """Loads every checkpoint once. Raises CheckpointError or ConfigurationError in plain words."""
+    catalog = Catalog.load()
+    specs = list(specs)
+    if settings.stand_in and all(spec.name != ROOKIE for spec in specs):
+        specs.append(ModelSpec(ROOKIE))
+    by_name: dict[str, ServedModel] = {}
+    lanes: list[Lane] = []
+    own: list[CatalogModel] = []
+    for spec in specs:
+        if spec.name in by_name:
+            raise ConfigurationError(f"{spec.name} is given twice")
+        known = catalog.get(spec.name)
+        directory = _directory(spec, known)
+        entry = known or _entry(spec.name, read_config(directory))
+        if known is None:
+            own.append(entry)
+        stood_for = [m for m in catalog if _needs_stand_in(m, specs, settings, spec)]
+        served, lane = _load(entry, directory, stood_for, settings)
+        by_name.update((one.name, one) for one in served)
+        lanes.append(lane)
+    return ServedModels(catalog.plus(own), by_name, lanes)
+
+
+def fetching_command(model: CatalogModel) -> str:
+    """What to type so that a catalog model can be served."""
+    directory = model.name.rsplit("/", 1)[-1]
+    return (
+        f"hf download {model.upstream} --local-dir {directory} "
+        f"&& homerun serve {model.name}={directory}"
+    )
+
+
+def _needs_stand_in(
+    model: CatalogModel, specs: Sequence[ModelSpec], settings: Settings, spec: ModelSpec
+) -> bool:
+    return (
+        settings.stand_in
+        and spec.name == ROOKIE
+        and model.bundled is None
+        and all(other.name != model.name for other in specs)
+    )
+
+
+def _directory(spec: ModelSpec, known: CatalogModel | None) -> Path:
+    if spec.directory is not None:
+        return spec.directory
+    if known is None:
+        raise ConfigurationError(
+            f"{spec.name} is not in the catalog; a checkpoint directory is served as "
+            f"{spec.name}=PATH"
+        )
+    if known.bundled is None:
+        raise ConfigurationError(
+            f"the weights of {spec.name} are not here; fetch and serve them with: "
+            f"{fetching_command(known)}\n(or let rookie answer in its place: --stand-in)"
+        )
+    return Path(str(files("homerun").joinpath("data", known.bundled)))
+
+
+def _entry(name: str, config: ModelConfig) -> CatalogModel:
+    return CatalogModel(
+        name=name,
+        id=name,
+        description=f"A {config.family} checkpoint of this machine",
+        author="",
+        family=config.family,
+        context_window=config.max_position_embeddings,
+        trained_context=config.max_position_embeddings,
+    )
+
+
+def _load(
+    entry: CatalogModel, directory: Path, stood_for: Sequence[CatalogModel], settings: Settings
+) -> tuple[list[ServedModel], Lane]:
+    if not directory.is_dir():
+        raise ConfigurationError(f"{directory} is not a directory")
+    tokenizer = Tokenizer.load(directory)
+    template = template_for(entry.template, tokenizer)
+    limit = settings.max_model_len
+    windows = {
+        model.name: min(model.context_window, limit or model.context_window)
+        for model in (entry, *stood_for)
+    }
+    model = load_model(
+        directory, dtype=settings.dtype or entry.dtype, max_model_len=max(windows.values())
+    )
+    kv_dtype = settings.kv_dtype or KV_DTYPES[model.config.dtype]
+    num_blocks = _num_blocks(model.config, kv_dtype, max(windows.values()), settings)
+    room = num_blocks * BLOCK_SIZE
+    if room < max(windows.values()):
+        logger.warning(
+            "%s: the KV memory holds %d tokens, which is now the context window", entry.name, room
+        )
+    served = [
+        ServedModel(
+            name=name,
+            lane=entry.name,
+            tokenizer=tokenizer,
+            template=template,
+            stop_ids=model.config.stop_ids | template.stop_tokens,
+            window=min(window, room),
+            trained_context=model.config.max_position_embeddings,
+            lora=next(m.lora for m in (entry, *stood_for) if m.name == name),
+        )
+        for name, window in windows.items()
+    ]
+    return served, _lane(entry.name, model, kv_dtype, num_blocks, settings)
+
+
+def _lane(
+    name: str, model: LoadedModel, kv_dtype: str, num_blocks: int, settings: Settings
+) -> Lane:
+    limits = LaneLimits(
+        num_blocks=num_blocks,
+        block_size=BLOCK_SIZE,
+        max_batch_tokens=settings.max_batch_tokens,
+        max_sequences=settings.max_sequences,
+        queue_timeout=settings.queue_timeout,
+    )
+    cache = KVCache(model.config, num_blocks, BLOCK_SIZE, kv_dtype)
+    return Lane(name, Runner(model, cache), f"{model.revision}/{kv_dtype}", limits)
+
+
+def _num_blocks(config: ModelConfig, kv_dtype: str, window: int, settings: Settings) -> int:
+    per_block = KVCache.bytes_per_block(config, BLOCK_SIZE, kv_dtype)
+    blocks_of_window = -(-window // BLOCK_SIZE)
+    if settings.kv_memory is None:
+        quarter = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+        return max(1, min(WINDOWS_OF_KV * blocks_of_window, quarter // per_block))
+    if settings.kv_memory < per_block:
+        raise ConfigurationError(
+            f"--kv-memory {settings.kv_memory} is less than one block of {BLOCK_SIZE} tokens "
+            f"({per_block} bytes)"
+        )
+    return settings.kv_memory // per_block

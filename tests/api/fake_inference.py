@@ -1,0 +1,98 @@
+"""A stand-in for the inference service: answers at once, or as slowly as a test wants."""
+
+import asyncio
+from dataclasses import dataclass
+
+from homerun.api.app import AppState
+from homerun.errors import RequestAborted
+from homerun.metrics import Metrics
+from homerun.service.catalog import Catalog
+from homerun.settings import Settings
+from homerun.store.tokens import TokenStore
+from homerun.types import Finished, FinishReason, GenerateRequest, Identity, TextDelta, Usage
+
+MODEL = "@cf/meta/llama-2-7b-chat-int8"
+PATH = f"/client/v4/accounts/local/ai/run/{MODEL}"
+
+
+@dataclass(frozen=True, slots=True)
+class FakeHealth:
+    alive: bool = True
+    draining: bool = False
+    seconds_since_beat: float = 0.0
+
+
+class FakeInference:
+    """`words` pieces of text, `pause` seconds apart; counts what happens to it."""
+
+    def __init__(self, words: int = 3, pause: float = 0.0) -> None:
+        self.words = words
+        self.pause = pause
+        self.error: Exception | None = None
+        self.model_count = 1
+        self.reported = FakeHealth()
+        self.identities: list[Identity] = []
+        self.opened = self.drained = self.closed = 0
+        self._stopping = False
+
+    def open(self) -> None:
+        self.opened += 1
+
+    def drain(self) -> None:
+        self.drained += 1
+
+    async def close(self) -> None:
+        self.closed += 1
+        self._stopping = True
+
+    def health(self, limit: float) -> FakeHealth:
+        return self.reported
+
+    async def start(
+        self, request: GenerateRequest, identity: Identity, request_id: str
+    ) -> "FakeGeneration":
+        self.identities.append(identity)
+        if self.error is not None:
+            raise self.error
+        return FakeGeneration(self)
+
+    async def words_of(self):
+        for number in range(self.words):
+            yield TextDelta(f"word{number} ")
+            for _ in range(int(self.pause / 0.01)):
+                if self._stopping:
+                    raise RequestAborted("The server is shutting down")
+                await asyncio.sleep(0.01)
+        yield Finished(FinishReason.STOP, Usage(7, self.words, 2))
+
+
+class FakeGeneration:
+    def __init__(self, inference: FakeInference) -> None:
+        self._inference = inference
+        self.model = MODEL
+        self.stand_in = None
+        self.headers: dict[str, str] = {}
+        self.seed = 11
+        self.queued_seconds = 0.0
+        self.usage = Usage(7, 0)
+        self.aborted = False
+
+    def __aiter__(self):
+        return self._inference.words_of()
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def make_state(
+    inference: FakeInference | None = None,
+    settings: Settings | None = None,
+    tokens: TokenStore | None = None,
+) -> AppState:
+    return AppState(
+        settings=settings or Settings(),
+        catalog=Catalog.load(),
+        inference=inference or FakeInference(),  # pyright: ignore[reportArgumentType]
+        tokens=tokens,
+        metrics=Metrics("test", [MODEL]),
+    )
