@@ -54,8 +54,8 @@ nightly: $(TESTING) ## the heavy tests, then the benchmarks
 bench: $(INSTALLED) ## prefill and decode of the bundled model
 	@$(BIN)/homerun bench engine
 
-clean: ## remove .venv and everything that was built or cached
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## remove .venv and all caches (build/, where training keeps its results, stays)
+	rm -rf $(VENV) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 $(CREATED):
@@ -70,8 +70,8 @@ $(CREATED):
 $(INSTALLED): $(CREATED) pyproject.toml $(NATIVE_SOURCES)
 	@echo "installing homerun"
 	@$(PIP) install --editable .
-	@$(BIN)/python -c 'from homerun import native; print("kernels:", native.instruction_set() \
-		if native.native_available() else "none, plain NumPy will run, slowly " \
+	@$(BIN)/python -c 'from homerun import native; print("C++ extension:", native.instruction_set() \
+		if native.native_available() else "not built, plain NumPy will run, slowly " \
 		"(apt install g++ python3-dev, then make -B install)")'
 	@touch $@
 

@@ -138,4 +138,5 @@ def _frames(error: BaseException) -> Iterator[str]:
 
 def _plain(value: object) -> str:
     text = value if isinstance(value, str) and value else json.dumps(value, default=str)
-    return text if text.isascii() and text.isprintable() and " " not in text else json.dumps(text)
+    plain = text.isascii() and text.isprintable() and not any(char in text for char in ' "\\')
+    return text if plain else json.dumps(text)

@@ -83,7 +83,7 @@ class Metrics:
     def request(
         self, model: str | None, status: int, internal_code: int | None, seconds: float
     ) -> None:
-        """One answered request; `internal_code` is that of the error, None for success."""
+        """One request. `status` 0: no answer was begun; `internal_code`: the error's, else None."""
         name = self._model(model)
         self._requests.labels(name, str(status), str(internal_code or 0)).inc()
         self._request_seconds.labels(name).observe(seconds)

@@ -69,9 +69,14 @@ class Settings:
         for item in fields(cls):
             text = environment.get(ENVIRONMENT_PREFIX + item.name.upper())
             if text is not None:
-                values[item.name] = _parse(item.name, str(item.type), text)
+                values[item.name] = _parse(item.name, _kind(item.type), text)
         values.update({name: value for name, value in flags.items() if value is not None})
         return cls(**values)  # pyright: ignore[reportArgumentType]
+
+
+def _kind(annotation: object) -> str:
+    """`int` -> "int", `int | None` -> "int | None"."""
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def _parse(name: str, kind: str, text: str) -> object:

@@ -55,12 +55,13 @@ def ask(
 
 async def _ask(app: Any, scope: Any, incoming: list[dict[str, Any]]) -> Answer:
     sent: list[dict[str, Any]] = []
-    done = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
-        if incoming:
+        # As of a server: once the client is gone, it stays gone.
+        if incoming and incoming[0]["type"] != "http.disconnect":
             return incoming.pop(0)
-        await done.wait()
+        if not incoming:
+            await asyncio.Event().wait()
         return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:

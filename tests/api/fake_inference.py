@@ -29,24 +29,17 @@ class FakeInference:
         self.words = words
         self.pause = pause
         self.error: Exception | None = None
-        self.model_count = 1
         self.reported = FakeHealth()
         self.identities: list[Identity] = []
-        self.opened = self.drained = self.closed = 0
-        self._stopping = False
-
-    def open(self) -> None:
-        self.opened += 1
+        self.drained = self.closed = 0
+        self.stopping = False
 
     def drain(self) -> None:
         self.drained += 1
 
-    async def close(self) -> None:
+    def close(self) -> None:
         self.closed += 1
-        self._stopping = True
-
-    def health(self, limit: float) -> FakeHealth:
-        return self.reported
+        self.stopping = True
 
     async def start(
         self, request: GenerateRequest, identity: Identity, request_id: str
@@ -56,29 +49,26 @@ class FakeInference:
             raise self.error
         return FakeGeneration(self)
 
-    async def words_of(self):
-        for number in range(self.words):
-            yield TextDelta(f"word{number} ")
-            for _ in range(int(self.pause / 0.01)):
-                if self._stopping:
-                    raise RequestAborted("The server is shutting down")
-                await asyncio.sleep(0.01)
-        yield Finished(FinishReason.STOP, Usage(7, self.words, 2))
-
 
 class FakeGeneration:
     def __init__(self, inference: FakeInference) -> None:
         self._inference = inference
         self.model = MODEL
         self.stand_in = None
-        self.headers: dict[str, str] = {}
         self.seed = 11
         self.queued_seconds = 0.0
         self.usage = Usage(7, 0)
         self.aborted = False
 
-    def __aiter__(self):
-        return self._inference.words_of()
+    async def __aiter__(self):
+        for number in range(self._inference.words):
+            self.usage = Usage(7, number + 1, 2)
+            yield TextDelta(f"word{number} ")
+            for _ in range(int(self._inference.pause / 0.01)):
+                if self._inference.stopping:
+                    raise RequestAborted("The server is shutting down")
+                await asyncio.sleep(0.01)
+        yield Finished(FinishReason.STOP, self.usage)
 
     def abort(self) -> None:
         self.aborted = True
@@ -89,10 +79,13 @@ def make_state(
     settings: Settings | None = None,
     tokens: TokenStore | None = None,
 ) -> AppState:
+    inference = inference or FakeInference()
     return AppState(
         settings=settings or Settings(),
         catalog=Catalog.load(),
-        inference=inference or FakeInference(),  # pyright: ignore[reportArgumentType]
+        inference=inference,  # pyright: ignore[reportArgumentType]
         tokens=tokens,
+        health=lambda: inference.reported,  # pyright: ignore[reportArgumentType]
+        models=(MODEL,),
         metrics=Metrics("test", [MODEL]),
     )

@@ -16,7 +16,12 @@ class LiveServer:
         self.listener = bind(state.settings, state.tokens)
         self.port: int = self.listener.getsockname()[1]
         ready = threading.Event()
-        self.server = Server(create_app(state), lambda address: ready.set())
+        self.server = Server(
+            create_app(state),
+            lambda address: ready.set(),
+            state.inference.drain,
+            state.inference.close,
+        )
         self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
         self.thread.start()
         assert ready.wait(10)

@@ -98,7 +98,7 @@ def _sentencepiece_like(
 ) -> Tokenizer:
     """BPE over ▁-separated words with byte fallback: `first`, 256 bytes, pieces.
 
-    `spelled` are control tokens that the merges can reach too, the worst case.
+    `spelled` are control tokens that the merges reach before all else, the worst case.
     """
     trained = Tokenizer(models.BPE(unk_token="<unk>"))
     trained.normalizer = normalizers.Replace(" ", "▁")
@@ -109,12 +109,12 @@ def _sentencepiece_like(
     model = json.loads(trained.to_str())["model"]
     pieces = [*first, *(f"<0x{byte:02X}>" for byte in range(256))]
     pieces += [piece for piece in model["vocab"] if piece not in first]
-    merges = [tuple(pair) for pair in model["merges"]]
-    for token in spelled:
-        for end in range(2, len(token) + 1):
-            if (pair := (token[: end - 1], token[end - 1])) not in merges:
-                merges.append(pair)
-            pieces += [piece for piece in (*pair, token[:end]) if piece not in pieces]
+    spelling = [
+        (token[: end - 1], token[end - 1]) for token in spelled for end in range(2, len(token) + 1)
+    ]
+    merges = spelling + [pair for pair in map(tuple, model["merges"]) if pair not in spelling]
+    for left, right in spelling:
+        pieces += [piece for piece in (left, right, left + right) if piece not in pieces]
     vocab = {piece: index for index, piece in enumerate(pieces)}
     tokenizer = Tokenizer(
         models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)

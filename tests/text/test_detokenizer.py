@@ -9,7 +9,7 @@ from homerun.text.tokenizer import Tokenizer
 from tests.text.conftest import KINDS
 from tests.text.fixtures import Checkpoint
 
-QUIET = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 REPLACEMENT = "\ufffd"
 
 
@@ -64,7 +64,10 @@ def test_byte_level_decodes_any_ids_as_the_library_does(
 @QUIET
 @given(data=st.data())
 def test_pieces_decode_as_the_library_does(
-    kind: str, tokenizers: dict[str, Tokenizer], checkpoints: dict[str, Checkpoint], data: st.DataObject
+    kind: str,
+    tokenizers: dict[str, Tokenizer],
+    checkpoints: dict[str, Checkpoint],
+    data: st.DataObject,
 ) -> None:
     """Without byte pieces: for invalid runs of them the library gives up valid neighbours too."""
     ids = data.draw(st.lists(st.integers(0, 2) | st.integers(262, tokenizers[kind].vocab_size - 1)))

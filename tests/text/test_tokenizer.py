@@ -25,7 +25,9 @@ TURN_MARKS = {"chatml": ("<|im_start|>", "<|im_end|>")}
 texts = st.lists(
     st.one_of(
         st.sampled_from(SPECIALS),
-        st.sampled_from(["<", "<s", ">", "s>", "</", "<|", "|>", " ", "▁", "\n", "\n\n", "<table>"]),
+        st.sampled_from(
+            ["<", "<s", ">", "s>", "</", "<|", "|>", " ", "▁", "\n", "\n\n", "<table>"]
+        ),
         st.text(st.characters(exclude_categories=["Cs"])),
     )
 ).map("".join)
@@ -38,7 +40,7 @@ def forbidden(kind: str, tokenizer: Tokenizer) -> set[int]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=texts)
 def test_text_never_becomes_a_control_token(
     kind: str, tokenizers: dict[str, Tokenizer], text: str
@@ -48,11 +50,11 @@ def test_text_never_becomes_a_control_token(
     assert forbidden(kind, tokenizer).isdisjoint(ids)
     assert all(0 <= id_ < tokenizer.vocab_size for id_ in ids)
     decoded = b"".join(map(tokenizer.token_bytes, ids)).decode()
-    if kind == "llama" and text:
-        decoded = decoded[1:]
-    if kind != "metaspace":
-        assert decoded == (text if tokenizer.leading_spaces == 0 and kind in ("rookie", "chatml")
-                           else text.replace("▁", " "))
+    if kind in ("rookie", "chatml"):
+        assert decoded == text
+    else:  # ▁ stands for a space in these alphabets, and some put one in front
+        spaced = text.replace("▁", " ")
+        assert decoded in (spaced, " " + spaced)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,6 +5,7 @@ Knows routes and the order of the layers around them; every decision is made els
 
 import logging
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from homerun.api.errors import describe, error_response
 from homerun.api.guard import Guard
 from homerun.api.run import run
 from homerun.errors import (
+    ConfigurationError,
     HomerunError,
     MethodNotAllowed,
     NoRoute,
@@ -35,6 +37,7 @@ from homerun.settings import Settings
 from homerun.store.tokens import TokenStore
 
 if TYPE_CHECKING:
+    from homerun.engine.loop import Health
     from homerun.service.inference import InferenceService
 
 logger = logging.getLogger(__name__)
@@ -58,6 +61,10 @@ class AppState:
     inference: "InferenceService"
     tokens: TokenStore | None
     """None: only the static token counts."""
+    health: "Callable[[], Health]"
+    """How the engine is doing."""
+    models: Sequence[str]
+    """Names that requests can use."""
     metrics: Metrics
     draining: bool = field(default=False, init=False)
     """Set once, when the server is told to stop."""
@@ -122,7 +129,8 @@ class Boundary:
             self._refuse_while_draining(scope)
             await self._app(scope, watched_receive, watched_send)
         except Exception as error:
-            if not isinstance(error, HomerunError):
+            # A ConfigurationError this late is ours as well: the database broke under us.
+            if not isinstance(error, HomerunError) or isinstance(error, ConfigurationError):
                 logger.exception(
                     "a request failed", extra={"fields": {"request_id": record.request_id}}
                 )

@@ -3,8 +3,10 @@
 Knows addresses, ports and, on Linux, whose they are. Knows nothing of HTTP.
 """
 
+import contextlib
 import errno
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,17 +66,20 @@ def holder_of(port: int) -> str | None:
     """
     inodes = set(_listening_inodes(port))
     for process in _PROC.glob("[0-9]*") if inodes else ():
-        try:
-            links = [str(entry.readlink()) for entry in (process / "fd").iterdir()]
-            command = (
-                (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            )
-        except OSError:  # Not ours to look into, or gone meanwhile.
-            continue
-        if any(link in inodes for link in links):
-            readable = "".join(char if char.isprintable() else "?" for char in command.strip())
-            return f"process {process.name} ({readable})"
+        # Not ours to look into, or gone meanwhile: then it is another one, or nobody's.
+        with contextlib.suppress(OSError):
+            if any(_links_to(entry, inodes) for entry in (process / "fd").iterdir()):
+                words = (process / "cmdline").read_text("utf-8", "replace").replace("\0", " ")
+                readable = "".join(char if char.isprintable() else "?" for char in words.strip())
+                return f"process {process.name} ({readable})"
     return None
+
+
+def _links_to(entry: Path, inodes: set[str]) -> bool:
+    try:
+        return os.readlink(entry) in inodes
+    except OSError:  # Closed since it was listed.
+        return False
 
 
 def _listening_inodes(port: int) -> Iterator[str]:

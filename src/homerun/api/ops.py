@@ -1,5 +1,6 @@
 """What watches the server asks: `/livez`, `/readyz`, `/metrics`. Knows no accounts."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 1
 
 
-def not_ready(health: "Health", *, models: int, draining: bool, database: bool) -> tuple[str, ...]:
-    """Why the server should get no requests now; empty when it should. `models`: how many."""
+def not_ready(
+    health: "Health", *, models: Sequence[str], draining: bool, database: bool
+) -> tuple[str, ...]:
+    """Why the server should get no requests now; empty when it should."""
     reasons = {
         "the engine does not answer": not health.alive,
         "the server is shutting down": draining or health.draining,
@@ -36,8 +39,8 @@ async def readyz(request: Request) -> Response:
     """200, or 503 with the reasons."""
     state: AppState = request.app.state.homerun
     reasons = not_ready(
-        state.inference.health(state.settings.heartbeat_limit),
-        models=state.inference.model_count,
+        state.health(),
+        models=state.models,
         draining=state.draining,
         database=_database_answers(state),
     )

@@ -39,24 +39,38 @@ def bind(settings: Settings, tokens: TokenStore | None) -> socket.socket:
 
 
 def serve(
-    app: Starlette, listener: socket.socket, *, on_ready: Callable[[str], None] = lambda _: None
+    app: Starlette,
+    listener: socket.socket,
+    *,
+    on_ready: Callable[[str], None] = lambda _: None,
+    on_drain: Callable[[], None] = lambda: None,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves `app` (of `create_app`) on a socket of `bind` until SIGTERM or SIGINT, then returns.
 
     `on_ready(address)` is called once requests are answered. The first signal makes the server
-    not ready at once; requests in flight go on for up to `shutdown_timeout`, what is left then
-    gets an error event. A second signal ends everything at once.
+    not ready at once and calls `on_drain` (take nothing more in); requests in flight go on for up
+    to `shutdown_timeout`; then `on_stop` is called, in a thread (end what is still there, each
+    with an error). A second signal ends everything at once.
     """
-    Server(app, on_ready).run(sockets=[listener])
+    Server(app, on_ready, on_drain, on_stop).run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server that opens, drains and closes the inference service with it; use `serve`."""
+    """uvicorn's server with our way to drain; use `serve`."""
 
-    def __init__(self, app: Starlette, on_ready: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        on_ready: Callable[[str], None],
+        on_drain: Callable[[], None],
+        on_stop: Callable[[], None],
+    ) -> None:
         self._state: AppState = app.state.homerun
         self._settings = self._state.settings
         self._on_ready = on_ready
+        self._on_drain = on_drain
+        self._on_stop = on_stop
         super().__init__(
             uvicorn.Config(
                 app,
@@ -79,7 +93,6 @@ class Server(uvicorn.Server):
         self._state.draining = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._state.inference.open()
         await super().startup(sockets)
         self._lag_probe = asyncio.create_task(probe_loop_lag(self._state.metrics))
         for listener in sockets or ():
@@ -88,9 +101,9 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drains while still listening, so that probes see "not ready" rather than nothing."""
         self._state.draining = True
-        self._state.inference.drain()
+        self._on_drain()
         await self._until_idle(self._settings.shutdown_timeout)
-        await self._state.inference.close()
+        await asyncio.to_thread(self._on_stop)
         await self._until_idle(LAST_WORDS_SECONDS)
         self._lag_probe.cancel()
         if self.force_exit:

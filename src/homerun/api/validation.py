@@ -28,6 +28,7 @@ _LIMITS: Mapping[str, Mapping[str, object]] = {
     "max_tokens": {"minimum": 1, "maximum": MAX_NEW_TOKENS},
 }
 _LORA = {"type": "string", "minLength": 1}
+_TOO_DEEP = f"invalid JSON: nested deeper than {MAX_DEPTH} levels"
 _BOOLEANS = {"true": True, "false": False}
 _AS_THEY_ARE = ("prompt", "raw", "stream", "lora")
 _SAMPLING: Mapping[str, Callable[[Any], Any]] = {
@@ -96,9 +97,6 @@ def decode_object(body: bytes) -> dict[str, Any]:
     if sentence := next(violations({"type": "object"}, value), None):
         raise BadInput(sentence)
     return cast(dict[str, Any], value)
-
-
-_TOO_DEEP = f"invalid JSON: nested deeper than {MAX_DEPTH} levels"
 
 
 def _deeper_than(value: object, limit: int) -> bool:

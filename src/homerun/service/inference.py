@@ -24,8 +24,8 @@ from homerun.errors import (
 from homerun.metrics import Metrics
 from homerun.service.catalog import Catalog
 from homerun.service.models import ServedModel, ServedModels, fetching_command
+from homerun.text.conversation import join_raw
 from homerun.text.detokenizer import Detokenizer
-from homerun.text.templates import raw_prompt
 from homerun.types import (
     Finished,
     GenerateRequest,
@@ -247,7 +247,7 @@ def _encode(request: GenerateRequest, served: ServedModel) -> list[int]:
     try:
         if request.messages is not None:
             if request.raw:
-                return served.tokenizer.encode_raw(raw_prompt(request.messages))
+                return served.tokenizer.encode_raw(join_raw(request.messages))
             return served.template.render(request.messages)
         assert request.prompt is not None
         if request.raw:

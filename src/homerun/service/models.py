@@ -14,6 +14,7 @@ from homerun.engine.lane import Lane, LaneLimits
 from homerun.engine.runner import Runner
 from homerun.errors import ConfigurationError
 from homerun.model.config import ModelConfig, read_config
+from homerun.model.dtypes import DType, FloatDType, kv_dtype_for, parse_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.service.catalog import Catalog, CatalogModel
@@ -27,9 +28,6 @@ ROOKIE = "@homerun/rookie"
 BLOCK_SIZE = 16
 WINDOWS_OF_KV = 8
 """How many full windows the KV cache holds where nothing is asked for and memory allows."""
-
-KV_DTYPES = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "bf16"}
-"""Weights' dtype -> dtype of K and V."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +156,17 @@ def _load(
     if not directory.is_dir():
         raise ConfigurationError(f"{directory} is not a directory")
     tokenizer = Tokenizer.load(directory)
-    template = template_for(entry.template, tokenizer)
+    template = template_for(entry.template, tokenizer, directory)
     limit = settings.max_model_len
     windows = {
         model.name: min(model.context_window, limit or model.context_window)
         for model in (entry, *stood_for)
     }
+    dtype = _dtype("--dtype", settings.dtype) if settings.dtype else None
     model = load_model(
-        directory, dtype=settings.dtype or entry.dtype, max_model_len=max(windows.values())
+        directory, dtype=dtype or _dtype("dtype", entry.dtype), max_model_len=max(windows.values())
     )
-    kv_dtype = settings.kv_dtype or KV_DTYPES[model.config.dtype]
+    kv_dtype = _kv_dtype(settings) or kv_dtype_for(model.config.dtype)
     num_blocks = _num_blocks(model.config, kv_dtype, max(windows.values()), settings)
     room = num_blocks * BLOCK_SIZE
     if room < max(windows.values()):
@@ -190,8 +189,24 @@ def _load(
     return served, _lane(entry.name, model, kv_dtype, num_blocks, settings)
 
 
+def _dtype(name: str, text: str | None) -> DType | None:
+    if text is None:
+        return None
+    dtype = parse_dtype(text)
+    if dtype is None:
+        raise ConfigurationError(f"{name} {text!r} is none of int8, bf16, fp16, fp32")
+    return dtype
+
+
+def _kv_dtype(settings: Settings) -> FloatDType | None:
+    dtype = _dtype("--kv-dtype", settings.kv_dtype)
+    if dtype == "int8":
+        raise ConfigurationError("--kv-dtype is one of bf16, fp16, fp32")
+    return dtype
+
+
 def _lane(
-    name: str, model: LoadedModel, kv_dtype: str, num_blocks: int, settings: Settings
+    name: str, model: LoadedModel, kv_dtype: FloatDType, num_blocks: int, settings: Settings
 ) -> Lane:
     limits = LaneLimits(
         num_blocks=num_blocks,
@@ -204,7 +219,7 @@ def _lane(
     return Lane(name, Runner(model, cache), f"{model.revision}/{kv_dtype}", limits)
 
 
-def _num_blocks(config: ModelConfig, kv_dtype: str, window: int, settings: Settings) -> int:
+def _num_blocks(config: ModelConfig, kv_dtype: FloatDType, window: int, settings: Settings) -> int:
     per_block = KVCache.bytes_per_block(config, BLOCK_SIZE, kv_dtype)
     blocks_of_window = -(-window // BLOCK_SIZE)
     if settings.kv_memory is None:

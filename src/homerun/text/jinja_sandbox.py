@@ -20,8 +20,8 @@ from homerun.errors import BadInput, CheckpointError
 
 MAX_SOURCE = 256 * 1024
 """Characters of a template."""
-MAX_STEPS = 1_000_000
-"""Loop turns and calls of one rendering: far above one body's worth of messages."""
+MAX_STEPS = 200_000
+"""Loop turns and calls of one rendering: far above a context window's worth of messages."""
 MAX_LENGTH = 8 * 1024 * 1024
 """Characters (items) of the output and of any value on the way there."""
 
@@ -90,6 +90,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         safe = super().is_safe_attribute(obj, attr, value)
         return safe and not (isinstance(obj, str) and attr in _UNBOUNDED_METHODS)
+
+    def wrap_str_format(self, value: Any) -> None:
+        """No exception for `str.format`: it pads without limit."""
 
     def call(
         __self,  # pyright: ignore[reportSelfClsParameterName]

@@ -88,7 +88,7 @@ class JinjaTemplate:
             },
         )
         pieces = re.split(f"x{secret}x([0-9]+)x", rendered)
-        if any(secret in literal.lower() for literal in pieces[::2]):
+        if any(secret[:8] in literal.lower() for literal in pieces[::2]):
             raise BadInput("this model's chat template changes the text of messages")
         written = set(map(int, pieces[1::2]))
         for number, turn in enumerate(turns):

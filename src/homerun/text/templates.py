@@ -82,7 +82,14 @@ FORMATS = {
         default_system=None,
     ),
     "rookie": ChatFormat(
-        control_tokens=("<|bos|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"),
+        control_tokens=(
+            "<|bos|>",
+            "<|end|>",
+            "<|system|>",
+            "<|user|>",
+            "<|assistant|>",
+            "<|tool|>",
+        ),
         stop_tokens=("<|end|>",),
         start="<|bos|>",
         turns={

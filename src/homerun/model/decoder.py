@@ -1,0 +1,98 @@
+"""The decoder of Llama and Gemma: one set of layers over the operations of `ops/base.py`.
+
+Knows the order of operations; knows nothing of files, requests or sampling.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from homerun.model.config import ModelConfig
+from homerun.model.dtypes import F32, I32, I64, Tensor
+from homerun.model.kv_cache import KVCache
+from homerun.model.ops.base import LinearWeight, Ops, Segment
+from homerun.model.rope import RopeTables
+
+__all__ = ["Batch", "Decoder", "DecoderWeights", "LayerWeights", "Segment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of one step: any mix of prefill chunks and single tokens."""
+
+    token_ids: I32
+    """int32 [M]."""
+    positions: I32
+    """int32 [M], absolute; within a segment start, start + 1, …"""
+    rope_variants: I32
+    """int32 [M]: `rope.TRAINED` or `rope.SCALED`, one for a whole sequence."""
+    slots: I64
+    """int64 [M]: where a row's key and value go, block · block_size + offset; no slot twice."""
+    segments: tuple[Segment, ...]
+    """Which rows are one sequence; every row is in one segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWeights:
+    """One layer. Norm weights are float32 [hidden], Gemma's with the 1 added."""
+
+    input_norm: F32
+    qkv: LinearWeight
+    """[(heads + 2 · kv_heads) · head_dim, hidden]: queries, keys, values."""
+    output: LinearWeight
+    post_attention_norm: F32
+    gate_up: LinearWeight
+    """[2 · intermediate, hidden]: gates, ups."""
+    down: LinearWeight
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderWeights:
+    embedding: Tensor
+    """[vocab, hidden]."""
+    embedding_scale: float
+    """1, or Gemma's sqrt(hidden) rounded to the embedding's dtype."""
+    layers: tuple[LayerWeights, ...]
+    final_norm: F32
+    head: LinearWeight
+    """[vocab, hidden]; tied models have the embedding's numbers here."""
+
+
+class Decoder:
+    """Token ids -> hidden rows -> logits. Holds weights only: no state between calls."""
+
+    def __init__(
+        self, config: ModelConfig, weights: DecoderWeights, rope: RopeTables, ops: Ops
+    ) -> None:
+        self.config = config
+        self._weights = weights
+        self._rope = rope
+        self._ops = ops
+
+    def forward(self, batch: Batch, cache: KVCache) -> F32:
+        """Hidden rows float32 [M, hidden] before the final norm; writes keys and values.
+
+        Each row depends only on its own sequence: the ids up to it and the RoPE variant.
+        """
+        ops, eps = self._ops, self.config.rms_norm_eps
+        # A sequence may run into infinities of its own; the others must not notice.
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = ops.embed(self._weights.embedding, batch.token_ids, self._weights.embedding_scale)
+            cosines, sines = self._rope.rotations(batch.positions, batch.rope_variants)
+            for index, layer in enumerate(self._weights.layers):
+                qkv = ops.linear(ops.rms_norm(x, layer.input_norm, eps), layer.qkv)
+                queries = ops.rotate_and_store(qkv, cosines, sines, cache, index, batch.slots)
+                mixed = ops.attention(queries, cache, index, batch.segments)
+                x = x + ops.linear(mixed, layer.output)
+                normed = ops.rms_norm(x, layer.post_attention_norm, eps)
+                gated = ops.gated(ops.linear(normed, layer.gate_up), self.config.activation)
+                x = x + ops.linear(gated, layer.down)
+        return x
+
+    def logits(self, hidden_rows: F32) -> F32:
+        """Any rows of `forward`'s result [R, hidden] -> logits float32 [R, vocab]."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            normed = self._ops.rms_norm(
+                hidden_rows, self._weights.final_norm, self.config.rms_norm_eps
+            )
+            return self._ops.linear(normed, self._weights.head)

@@ -1,0 +1,55 @@
+"""From a checkpoint directory to a decoder that can run.
+
+Knows the order of loading; the parts know the rest. Nothing here runs code from a checkpoint.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from homerun.errors import CheckpointError
+from homerun.model.checkpoint import Checkpoint
+from homerun.model.config import ModelConfig, read_config
+from homerun.model.decoder import Decoder
+from homerun.model.dtypes import parse_dtype
+from homerun.model.ops.base import Ops
+from homerun.model.ops.reference import ReferenceOps
+from homerun.model.rope import RopeTables, scaled_beyond_training
+from homerun.model.weights import EMBEDDING, read_weights
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model ready to run."""
+
+    config: ModelConfig
+    """`dtype` is what the weights run in."""
+    decoder: Decoder
+    revision: str
+    """Hex hash of everything that decides a hidden row but its tokens: keys the prefix cache."""
+
+
+def load_model(
+    directory: Path, *, dtype: str | None, max_model_len: int | None = None, ops: Ops | None = None
+) -> LoadedModel:
+    """Loads the checkpoint in `directory`.
+
+    `dtype` None runs the weights as they are stored. `max_model_len` is the window to serve; beyond
+    the trained length it sets the factor of the scaled RoPE variant (`rope.SCALED`).
+    Raises CheckpointError in plain words.
+    """
+    config = read_config(directory)
+    checkpoint = Checkpoint(directory)
+    stored = checkpoint.tensor(EMBEDDING).dtype if EMBEDDING in checkpoint.shapes else config.dtype
+    chosen = stored if dtype is None else parse_dtype(dtype)
+    if chosen is None:
+        raise CheckpointError(f"{dtype!r} is not a dtype; choose int8, bf16, fp16 or fp32")
+    config = replace(config, dtype=chosen)
+
+    ops = ops or ReferenceOps()
+    window = max_model_len or config.max_position_embeddings
+    scaled = scaled_beyond_training(config.rope, config.max_position_embeddings, window)
+    rope = RopeTables(config.rope, scaled, config.head_dim)
+    decoder = Decoder(config, read_weights(checkpoint, config, chosen, ops), rope, ops)
+    identity = repr((replace(config, stop_ids=frozenset()), scaled)).encode() + checkpoint.digest()
+    return LoadedModel(config, decoder, hashlib.sha256(identity).hexdigest())

@@ -1,0 +1,1 @@
+"""What a decoder computes, as a protocol and its implementations."""

@@ -1,0 +1,105 @@
+"""The protocol of a decoder's operations: what each computes, to the rounding.
+
+Knows shapes, dtypes and order; implementations (`reference.py` and others) know how.
+
+Rules that hold for every operation:
+
+- Activations between operations are float32, one row per token: `[M, width]`, C-contiguous.
+- A row of a result depends on that row of the input (for attention: on its own sequence) and on
+  nothing else: not on M, its index, other rows, the chunk it arrived in, the numbers of its
+  blocks, or the number of threads. "Depends" means bytes.
+- Sums are float32 unless said otherwise. Their order is the implementation's, but always the same.
+- Rounding is to nearest, ties to even.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from homerun.model.config import Activation
+from homerun.model.dtypes import F32, I32, I64, Tensor
+from homerun.model.kv_cache import KVCache
+from homerun.model.quantize import QuantizedMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Consecutive rows of a batch that belong to one sequence."""
+
+    first_row: int
+    rows: int
+    start: int
+    """Absolute position of `first_row`; the others follow one by one."""
+    block_table: I32
+    """int32 [≥ ceil((start + rows) / block_size)]: the sequence's blocks in order of position."""
+
+
+class LinearWeight(Protocol):
+    """A weight matrix [out_features, in_features] in the layout an implementation wants."""
+
+    @property
+    def in_features(self) -> int: ...
+    @property
+    def out_features(self) -> int: ...
+
+
+class Ops(Protocol):
+    """One implementation of the operations."""
+
+    def pack_linear(self, weight: Tensor | QuantizedMatrix) -> LinearWeight:
+        """Lays out a matrix [N, K] for `linear`. `weight` may be dropped afterwards."""
+        ...
+
+    def embed(self, table: Tensor, token_ids: I32, scale: float) -> F32:
+        """Rows `token_ids` (int32 [M]) of `table` [vocab, hidden] as float32, times `scale`.
+
+        The product is rounded to the table's dtype when `scale` is not 1.
+        """
+        ...
+
+    def rms_norm(self, x: F32, weight: F32, eps: float) -> F32:
+        """x / sqrt(mean(x²) + eps) · weight per row; x [M, H], weight float32 [H]."""
+        ...
+
+    def linear(self, x: F32, weight: LinearWeight) -> F32:
+        """x · weightᵀ: [M, K] -> float32 [M, N]. What is multiplied depends on the weight's dtype.
+
+        fp32, fp16: float32 x with the weight widened to float32.
+        bf16: x rounded to bfloat16 with the weight; products and sums float32.
+        int8: x quantized per row (`quantize.quantize_rows`), exact integer sums, then
+        (float32(sum) · row scale) · channel scale.
+        """
+        ...
+
+    def rotate_and_store(
+        self, qkv: F32, cosines: F32, sines: F32, cache: KVCache, layer: int, slots: I64
+    ) -> F32:
+        """Rotates queries and keys, writes keys and values to the cache, returns the queries.
+
+        qkv [M, (heads + 2 · kv_heads) · head_dim]: queries, keys, values. With a and b the first
+        and second half of a head: (a·cos - b·sin, b·cos + a·sin), cosines and sines
+        [M, head_dim / 2]. Row i goes to slot slots[i] of `layer`, rounded to the cache's dtype
+        (finite numbers stay finite). Returns float32 [M, heads, head_dim].
+        """
+        ...
+
+    def attention(
+        self, queries: F32, cache: KVCache, layer: int, segments: Sequence[Segment]
+    ) -> F32:
+        """softmax(q · kᵀ / sqrt(head_dim)) · v over a sequence's positions up to the row's own.
+
+        queries [M, heads, head_dim] -> [M, heads · head_dim]; head h reads KV head
+        h // (heads / kv_heads). Reads keys and values from the cache only, which holds those of
+        these rows already. Positions are taken in tiles of `ATTENTION_TILE` in order; a tile
+        raises the running maximum m to m', scales sum and output so far by exp(m - m'), then adds
+        exp(score - m') and exp(score - m') · v, unrounded float32. Output = sum of products / sum.
+        Rows outside every segment are zeros.
+        """
+        ...
+
+    def gated(self, gate_up: F32, activation: Activation) -> F32:
+        """activation(gate) · up: [M, 2 · I] (gates, then ups) -> [M, I].
+
+        silu: x / (1 + exp(-x)). gelu_tanh: x/2 · (1 + tanh(sqrt(2/π) · (x + 0.044715 x³))).
+        """
+        ...

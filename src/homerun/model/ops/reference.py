@@ -1,0 +1,131 @@
+"""The operations in NumPy: plain, portable, and the definition the others are held to.
+
+Knows arithmetic; knows nothing of files or requests. fp16, bf16 and int8 weights are kept as
+float32 working copies (4 bytes per weight), because NumPy has no fast product for them: an int8
+model takes as much memory here as a float32 one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from homerun.model.config import Activation
+from homerun.model.dtypes import F32, I32, I64, Tensor, from_float32, round_to_bf16, to_float32
+from homerun.model.kv_cache import KVCache
+from homerun.model.ops.attention import attend
+from homerun.model.ops.base import LinearWeight, Segment
+from homerun.model.ops.tiles import multiply, pack_blocks
+from homerun.model.quantize import QuantizedMatrix, quantize_rows
+
+EXACT_K = 1024
+"""127 · 127 · 1024 < 2^24: float32 holds every partial sum of so many int8 products exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class FloatLinear:
+    """A matrix widened to float32, in blocks of `tiles.pack_blocks`."""
+
+    in_features: int
+    out_features: int
+    blocks: F32
+    rounds_input: bool
+    """bf16: the activations are rounded to bfloat16 first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Linear:
+    """int8 values as float32 [K, N] and one scale per output channel."""
+
+    in_features: int
+    out_features: int
+    values: F32
+    scales: F32
+
+
+class ReferenceOps:
+    """`base.Ops` in NumPy. Has no state: safe to share between decoders and threads."""
+
+    def pack_linear(self, weight: Tensor | QuantizedMatrix) -> LinearWeight:
+        n, k = weight.shape
+        if isinstance(weight, QuantizedMatrix):
+            assert weight.weight_group == weight.activation_group == 0
+            values = np.ascontiguousarray(weight.values.T, dtype=np.float32)
+            return Int8Linear(k, n, values, weight.scales[:, 0])
+        blocks = pack_blocks(to_float32(weight.data, weight.dtype))
+        return FloatLinear(k, n, blocks, rounds_input=weight.dtype == "bf16")
+
+    def embed(self, table: Tensor, token_ids: I32, scale: float) -> F32:
+        rows = to_float32(table.data[token_ids], table.dtype)
+        if scale == 1.0:
+            return rows
+        return to_float32(from_float32(rows * np.float32(scale), table.dtype), table.dtype)
+
+    def rms_norm(self, x: F32, weight: F32, eps: float) -> F32:
+        squares = np.add.reduce(x * x, axis=1, keepdims=True)
+        mean = squares / np.float32(x.shape[1])
+        inverse: F32 = np.float32(1) / np.sqrt(mean + np.float32(eps))
+        return x * inverse * weight
+
+    def linear(self, x: F32, weight: LinearWeight) -> F32:
+        if isinstance(weight, FloatLinear):
+            rows = round_to_bf16(x) if weight.rounds_input else x
+            return multiply(rows, weight.blocks, weight.out_features)
+        assert isinstance(weight, Int8Linear)
+        return _int8_linear(x, weight)
+
+    def rotate_and_store(
+        self, qkv: F32, cosines: F32, sines: F32, cache: KVCache, layer: int, slots: I64
+    ) -> F32:
+        count = qkv.shape[0]
+        kv_heads, head_dim = cache.keys.shape[3:]
+        rotated_width = qkv.shape[1] - kv_heads * head_dim
+        heads = qkv[:, :rotated_width].reshape(count, -1, head_dim)
+        half = head_dim // 2
+        first, second = heads[:, :, :half], heads[:, :, half:]
+        cos, sin = cosines[:, None, :], sines[:, None, :]
+        rotated = np.empty_like(heads)
+        rotated[:, :, :half] = first * cos - second * sin
+        rotated[:, :, half:] = second * cos + first * sin
+        num_heads = rotated.shape[1] - kv_heads
+        values = qkv[:, rotated_width:].reshape(count, kv_heads, head_dim)
+        blocks, offsets = np.divmod(slots, cache.block_size)
+        cache.keys[layer, blocks, offsets] = from_float32(rotated[:, num_heads:], cache.dtype)
+        cache.values[layer, blocks, offsets] = from_float32(values, cache.dtype)
+        return rotated[:, :num_heads]
+
+    def attention(
+        self, queries: F32, cache: KVCache, layer: int, segments: Sequence[Segment]
+    ) -> F32:
+        count, heads, head_dim = queries.shape
+        result = np.zeros((count, heads * head_dim), np.float32)
+        for segment in segments:
+            rows = slice(segment.first_row, segment.first_row + segment.rows)
+            result[rows] = attend(queries[rows], cache, layer, segment)
+        return result
+
+    def gated(self, gate_up: F32, activation: Activation) -> F32:
+        width = gate_up.shape[1] // 2
+        gate, up = gate_up[:, :width], gate_up[:, width:]
+        if activation == "silu":
+            return gate / (np.float32(1) + np.exp(-gate)) * up
+        inner = np.float32(math.sqrt(2 / math.pi)) * (
+            gate + np.float32(0.044715) * (gate * gate * gate)
+        )
+        return np.float32(0.5) * gate * (np.float32(1) + np.tanh(inner)) * up
+
+
+def _int8_linear(x: F32, weight: Int8Linear) -> F32:
+    integers, row_scales = quantize_rows(x)
+    k = weight.in_features
+    # Exact, hence free of any order: K in pieces whose float32 sums are integers below 2^24.
+    sums = integers[:, :EXACT_K] @ weight.values[:EXACT_K]
+    if k > EXACT_K:
+        total = sums.astype(np.int32)
+        for start in range(EXACT_K, k, EXACT_K):
+            piece = integers[:, start : start + EXACT_K] @ weight.values[start : start + EXACT_K]
+            total += piece.astype(np.int32)
+        sums = total.astype(np.float32)
+    return cast(F32, sums * row_scales * weight.scales)
