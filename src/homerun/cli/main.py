@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from homerun.cli.bench.commands import app as bench_app
 from homerun.errors import HomerunError
 from homerun.settings import Settings, parse_bytes
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 tokens_app = typer.Typer(help="Who may use a server that is not open.", no_args_is_help=True)
 app.add_typer(tokens_app, name="tokens")
+app.add_typer(bench_app, name="bench")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")]
 Port = Annotated[int | None, typer.Option(help="[default: 11787]", min=0, max=65535)]

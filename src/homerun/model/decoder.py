@@ -79,10 +79,11 @@ class Decoder:
         with np.errstate(over="ignore", invalid="ignore"):
             x = ops.embed(self._weights.embedding, batch.token_ids, self._weights.embedding_scale)
             cosines, sines = self._rope.rotations(batch.positions, batch.rope_variants)
+            plan = ops.plan_attention(batch.segments, cache.block_size)
             for index, layer in enumerate(self._weights.layers):
                 qkv = ops.linear(ops.rms_norm(x, layer.input_norm, eps), layer.qkv)
                 queries = ops.rotate_and_store(qkv, cosines, sines, cache, index, batch.slots)
-                mixed = ops.attention(queries, cache, index, batch.segments)
+                mixed = ops.attention(queries, cache, index, plan)
                 x = x + ops.linear(mixed, layer.output)
                 normed = ops.rms_norm(x, layer.post_attention_norm, eps)
                 gated = ops.gated(ops.linear(normed, layer.gate_up), self.config.activation)

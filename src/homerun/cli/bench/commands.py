@@ -1,6 +1,6 @@
 """`homerun bench`: names, flags and help. Imports what a command does when it is called."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -143,7 +143,7 @@ def engine(
     command(model, jobs, _settings(dtype=dtype), repeat=repeat, as_json=as_json)
 
 
-def _settings(**flags: object) -> Settings:
+def _settings(**flags: Any) -> Settings:
     from homerun.errors import ConfigurationError
 
     try:

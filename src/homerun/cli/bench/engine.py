@@ -54,10 +54,10 @@ def weight_bytes(config: ModelConfig) -> int:
     out.
     """
     shapes = expected_shapes(config)
-    table_shape = shapes.pop(EMBEDDING)
-    matrices = [shape for shape in shapes.values() if len(shape) == 2]
+    embedding = shapes.pop(EMBEDDING)
+    matrices = [shape for shape in shapes.values() if len(shape) > 1]
     if config.tie_word_embeddings:
-        matrices.append(table_shape)  # as the head
+        matrices.append(embedding)  # as the head
     size = sum(math.prod(shape) for shape in matrices) * ELEMENT_BYTES[config.dtype]
     return size + (4 * sum(shape[0] for shape in matrices) if config.dtype == "int8" else 0)
 

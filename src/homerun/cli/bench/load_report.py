@@ -21,6 +21,7 @@ Failed requests count under `errors` and nowhere else.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from homerun.cli.bench.answer import Answer, parse_answer
@@ -179,9 +180,7 @@ class _Timed:
         self.ended = answer.ended
         self.ttft_ms = (times[0] - exchange.sent) * 1e3
         self.e2e_ms = (answer.ended - exchange.sent) * 1e3
-        self.gaps_ms = [
-            (after - before) * 1e3 for before, after in zip(times, times[1:], strict=False)
-        ]
+        self.gaps_ms = [(after - before) * 1e3 for before, after in pairwise(times)]
         self.tpot_ms = (
             (self.e2e_ms - self.ttft_ms) / (answer.output_tokens - 1)
             if answer.output_tokens > 1

@@ -66,8 +66,11 @@ class Job:
 
     @property
     def blocks(self) -> int:
-        """Cache blocks that hold the whole batch."""
-        return self.batch * -(-self.positions // BLOCK_SIZE)
+        """Cache blocks that hold the whole batch, and one more per sequence.
+
+        The last block of a cached prompt is computed again, into another block.
+        """
+        return self.batch * (-(-self.positions // BLOCK_SIZE) + 1)
 
     def batch_tokens(self, wanted: int) -> int:
         """Rows of a step, at least `wanted`: room for the batch and as much prefill beside it."""
@@ -190,6 +193,7 @@ class _Bench:
     def _step(self, events: list[Event] | None = None) -> StepStats:
         events = [] if events is None else events
         first = len(events)
+        assert self._lane.busy, "a sequence ended before its time"
         stats = self._lane.step(events.append)
         for event in events[first:]:
             if isinstance(event, Failed):

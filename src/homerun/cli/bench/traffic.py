@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import accumulate, count
 
 from homerun.errors import ConfigurationError
 
@@ -163,26 +163,21 @@ def make_prompt(
 
 
 def _arrivals(traffic: Traffic) -> Iterator[float]:
+    """Times in order: the warm-up before 0, the first measured arrival at 0."""
     rng = random.Random(f"{traffic.seed}/arrivals")
     shape = traffic.shape or PROFILES[traffic.profile].shape
-    warm: list[float] = []
+
+    def gap() -> float:
+        return rng.gammavariate(shape, 1.0) / (shape * traffic.rate)
+
+    early = list(accumulate(gap() for _ in range(traffic.warmup)))
+    yield from (-time for time in reversed(early))
     at = 0.0
-    for index in count():
-        if index < traffic.warmup:
-            warm.append(at)
-        else:
-            if index == traffic.warmup:
-                start = at
-                yield from (early - start for early in warm)
-            ended = (
-                index - traffic.warmup >= traffic.requests
-                if traffic.requests is not None
-                else at - start >= (traffic.duration or 0.0)
-            )
-            if ended:
-                return
-            yield at - start
-        at += rng.gammavariate(shape, 1 / (shape * traffic.rate))
+    for number in count():
+        if traffic.requests == number or (traffic.duration is not None and at >= traffic.duration):
+            return
+        yield at
+        at += gap()
 
 
 def _sizes(traffic: Traffic) -> Iterator[tuple[int, int]]:

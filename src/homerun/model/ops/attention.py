@@ -1,95 +1,130 @@
-"""Attention of one sequence's new rows over its cached positions, in NumPy.
+"""Attention over cached positions in NumPy: the online softmax that `base.Ops.attention` defines.
 
-Knows the order of the online softmax (`base.Ops.attention` defines it); knows one sequence only.
+Knows the order of its sums; knows nothing of layers or weights.
 """
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from homerun.model.dtypes import F32, to_float32
+from homerun.model.dtypes import F32, I32, to_float32
 from homerun.model.kv_cache import ATTENTION_TILE, KVCache
 from homerun.model.ops.base import Segment
 from homerun.model.ops.tiles import BLOCK_N, TILE_ROWS, from_tiles, to_tiles
 
+GROUP_SIZE = 4
+"""Sequences computed together: enough to hide Python's share, few enough to fit the CPU's cache."""
 _COLUMNS = np.arange(ATTENTION_TILE, dtype=np.int32)
 
 
-def attend(queries: F32, cache: KVCache, layer: int, segment: Segment) -> F32:
-    """queries [rows, heads, head_dim] of `segment` -> float32 [rows, heads · head_dim]."""
-    count, heads, head_dim = queries.shape
-    kv_heads = cache.keys.shape[3]
-    group = heads // kv_heads
-    # The heads that share a KV head become rows of one product, position by position.
-    rows = queries.reshape(count, kv_heads, group, head_dim).transpose(1, 0, 2, 3)
-    rows = rows.reshape(kv_heads, count * group, head_dim) * np.float32(1 / math.sqrt(head_dim))
-    tiles = to_tiles(rows, head_dim)  # [kv_heads, T, 8, head_dim]
-    positions = np.repeat(np.arange(segment.start, segment.start + count, dtype=np.int32), group)
-    last_seen = to_tiles(positions[:, None], 1)[:, :, 0]  # [T, 8]; padding rows see position 0
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Sequences with equally many rows each, longest first, so that those left are a prefix."""
 
-    maximum = np.full((*tiles.shape[:3], 1), -np.inf, np.float32)
+    rows: NDArray[np.intp]
+    """[S · count]: rows of the batch, sequence by sequence."""
+    starts: I32
+    """[S]: position of each sequence's first row."""
+    count: int
+    """Rows per sequence."""
+    blocks: I32
+    """[S, blocks of whole tiles]: block tables, block 0 where a sequence has no more."""
+
+
+def group_segments(segments: Sequence[Segment], block_size: int) -> Iterator[Group]:
+    """Single rows in groups (decode), every longer segment by itself (prefill)."""
+    single = sorted((s for s in segments if s.rows == 1), key=lambda s: -s.start)
+    for i in range(0, len(single), GROUP_SIZE):
+        yield _group(single[i : i + GROUP_SIZE], block_size)
+    for segment in segments:
+        if segment.rows > 1:
+            yield _group([segment], block_size)
+
+
+def _group(segments: Sequence[Segment], block_size: int) -> Group:
+    tiles = -(-(segments[0].start + segments[0].rows) // ATTENTION_TILE)
+    blocks = np.zeros((len(segments), tiles * (ATTENTION_TILE // block_size)), np.int32)
+    for row, segment in zip(blocks, segments, strict=True):
+        used = -(-(segment.start + segment.rows) // block_size)
+        row[:used] = segment.block_table[:used]
+    rows = np.concatenate([np.arange(s.first_row, s.first_row + s.rows) for s in segments])
+    starts = np.array([s.start for s in segments], np.int32)
+    return Group(rows, starts, segments[0].rows, blocks)
+
+
+def attend(queries: F32, cache: KVCache, layer: int, group: Group) -> F32:
+    """Queries [S · count, heads, head_dim] of a group -> float32 [S · count, heads · head_dim]."""
+    _, heads, head_dim = queries.shape
+    kv_heads = cache.keys.shape[3]
+    sharing = heads // kv_heads
+    sequences, count = len(group.starts), group.count
+    # The heads that share a KV head become rows of one product, position by position.
+    rows = queries.reshape(sequences, count, kv_heads, sharing, head_dim).swapaxes(1, 2)
+    rows = rows.reshape(sequences, kv_heads, count * sharing, head_dim)
+    rows = rows * np.float32(1 / math.sqrt(head_dim))
+    last_seen = group.starts[:, None] + np.repeat(np.arange(count, dtype=np.int32), sharing)
+
+    maximum = np.full((*rows.shape[:3], 1), -np.inf, np.float32)
     total = np.zeros_like(maximum)
-    output = np.zeros_like(tiles)
-    for start in range(0, segment.start + count, ATTENTION_TILE):
-        # Rows before this tile of positions would only add zeros.
-        first = int(np.argmax(last_seen.max(axis=1) >= start))
-        keys, values = _gather(cache, layer, segment, start)
-        scores = _scores(tiles[:, first:], keys)
-        limit = last_seen[first:] - start
-        if limit.min() < ATTENTION_TILE - 1:
-            scores = np.where(limit[:, :, None] >= _COLUMNS, scores, np.float32(-np.inf))
-        raised = np.maximum(maximum[:, first:], scores.max(axis=-1, keepdims=True))
+    output = np.zeros_like(rows)
+    for start in range(0, int(last_seen[0, -1]) + 1, ATTENTION_TILE):
+        # Shorter sequences and rows before this tile of positions would only add zeros.
+        left = int(np.count_nonzero(last_seen[:, -1] >= start))
+        first = int(np.count_nonzero(last_seen[0] < start))
+        now = (slice(left), slice(None), slice(first, None))
+        visible = _COLUMNS <= (last_seen[:left, first:] - start)[:, None, :, None]
+        keys, values = _gather(cache, layer, group, left, start)
+        values[~visible[:, 0, -1]] = 0  # what an earlier owner left behind, were it infinite
+        scores = _scores(rows[now], keys)
+        if not visible.all():
+            scores = np.where(visible, scores, np.float32(-np.inf))
+        raised = np.maximum(maximum[now], scores.max(axis=-1, keepdims=True))
         weights = np.exp(scores - raised)
-        decay = np.exp(maximum[:, first:] - raised)
-        maximum[:, first:] = raised
-        total[:, first:] = total[:, first:] * decay + np.add.reduce(weights, axis=-1, keepdims=True)
-        output[:, first:] = output[:, first:] * decay + _weighted(weights, values)
+        decay = np.exp(maximum[now] - raised)
+        maximum[now] = raised
+        total[now] = total[now] * decay + np.add.reduce(weights, axis=-1, keepdims=True)
+        output[now] = output[now] * decay + _weighted(weights, values)
     # Adding zero turns -0 into 0: whether a row met a tile it cannot see must not show.
     output = output / total + np.float32(0)
-    flat = from_tiles(output, count * group).reshape(kv_heads, count, group, head_dim)
-    return flat.transpose(1, 0, 2, 3).reshape(count, heads * head_dim)
+    output = output.reshape(sequences, kv_heads, count, sharing, head_dim).swapaxes(1, 2)
+    return output.reshape(sequences * count, heads * head_dim)
 
 
-def _gather(cache: KVCache, layer: int, segment: Segment, start: int) -> tuple[F32, F32]:
-    """Keys and values of positions start … start + 255, float32 [256, kv_heads, head_dim].
-
-    Zeros beyond the sequence: what an earlier owner left in a block must not leak, not even as
-    the NaN of 0 × infinity.
-    """
-    used = min(ATTENTION_TILE, segment.start + segment.rows - start)
+def _gather(cache: KVCache, layer: int, group: Group, left: int, start: int) -> tuple[F32, F32]:
+    """Keys and values of positions start … start + 255, float32 [S, 256, kv_heads, head_dim]."""
     first = start // cache.block_size
-    blocks = segment.block_table[first : first + -(-used // cache.block_size)]
-    tile_shape = (ATTENTION_TILE, *cache.keys.shape[3:])
-
-    def tile(part: F32) -> F32:
-        found = to_float32(part[blocks], cache.dtype).reshape(-1, *tile_shape[1:])
-        if used == ATTENTION_TILE:
-            return found
-        padded = np.zeros(tile_shape, np.float32)
-        padded[:used] = found[:used]
-        return padded
-
-    return tile(cache.keys[layer]), tile(cache.values[layer])
+    blocks = group.blocks[:left, first : first + ATTENTION_TILE // cache.block_size]
+    shape = (left, ATTENTION_TILE, *cache.keys.shape[3:])
+    keys = to_float32(cache.keys[layer][blocks], cache.dtype).reshape(shape)
+    return keys, to_float32(cache.values[layer][blocks], cache.dtype).reshape(shape)
 
 
-def _scores(tiles: F32, keys: F32) -> F32:
-    """[kv_heads, T, 8, D] · [256, kv_heads, D] -> [kv_heads, T, 8, 256], 64 positions a product."""
+def _scores(rows: F32, keys: F32) -> F32:
+    """[S, kv_heads, R, D] · [S, 256, kv_heads, D] -> [S, kv_heads, R, 256], 64 positions a time."""
+    sequences, _, kv_heads, head_dim = keys.shape
     pieces = ATTENTION_TILE // BLOCK_N
-    columns = keys.reshape(pieces, BLOCK_N, *keys.shape[1:]).transpose(2, 0, 3, 1)[:, None]
-    scores = np.empty((*tiles.shape[:2], TILE_ROWS, pieces, BLOCK_N), np.float32)
-    np.matmul(tiles[:, :, None], columns, out=scores.swapaxes(2, 3))
-    return scores.reshape(*tiles.shape[:3], ATTENTION_TILE)
+    columns = keys.reshape(sequences, pieces, BLOCK_N, kv_heads, head_dim)
+    columns = columns.transpose(0, 3, 1, 4, 2)[:, :, None]
+    tiles = to_tiles(rows, head_dim)  # [S, kv_heads, T, 8, D]
+    scores = np.empty((*tiles.shape[:3], TILE_ROWS, pieces, BLOCK_N), np.float32)
+    np.matmul(tiles[:, :, :, None], columns, out=scores.swapaxes(3, 4))
+    return from_tiles(scores.reshape(*tiles.shape[:4], ATTENTION_TILE), rows.shape[2])
 
 
 def _weighted(weights: F32, values: F32) -> F32:
-    """[kv_heads, T, 8, 256] · [256, kv_heads, D] -> [kv_heads, T, 8, D], at most 64 wide each."""
-    _, kv_heads, head_dim = values.shape
+    """[S, kv_heads, R, 256] · [S, 256, kv_heads, D] -> [S, kv_heads, R, D], at most 64 wide each."""
+    sequences, _, kv_heads, head_dim = values.shape
     width = _piece_width(head_dim)
     pieces = head_dim // width
-    columns = values.reshape(ATTENTION_TILE, kv_heads, pieces, width).transpose(1, 2, 0, 3)[:, None]
-    result = np.empty((*weights.shape[:3], pieces, width), np.float32)
-    np.matmul(weights[:, :, None], columns, out=result.swapaxes(2, 3))
-    return result.reshape(*weights.shape[:3], head_dim)
+    columns = values.reshape(sequences, ATTENTION_TILE, kv_heads, pieces, width)
+    columns = columns.transpose(0, 2, 3, 1, 4)[:, :, None]
+    tiles = to_tiles(weights, ATTENTION_TILE)
+    result = np.empty((*tiles.shape[:3], TILE_ROWS, pieces, width), np.float32)
+    np.matmul(tiles[:, :, :, None], columns, out=result.swapaxes(3, 4))
+    return from_tiles(result.reshape(*tiles.shape[:4], head_dim), weights.shape[2])
 
 
 def _piece_width(head_dim: int) -> int:

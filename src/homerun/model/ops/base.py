@@ -43,6 +43,10 @@ class LinearWeight(Protocol):
     def out_features(self) -> int: ...
 
 
+class AttentionPlan(Protocol):
+    """The segments of a batch in the form an implementation wants."""
+
+
 class Ops(Protocol):
     """One implementation of the operations."""
 
@@ -83,9 +87,11 @@ class Ops(Protocol):
         """
         ...
 
-    def attention(
-        self, queries: F32, cache: KVCache, layer: int, segments: Sequence[Segment]
-    ) -> F32:
+    def plan_attention(self, segments: Sequence[Segment], block_size: int) -> AttentionPlan:
+        """What `attention` needs to know of a batch, worked out once for all layers."""
+        ...
+
+    def attention(self, queries: F32, cache: KVCache, layer: int, plan: AttentionPlan) -> F32:
         """softmax(q · kᵀ / sqrt(head_dim)) · v over a sequence's positions up to the row's own.
 
         queries [M, heads, head_dim] -> [M, heads · head_dim]; head h reads KV head
@@ -93,7 +99,7 @@ class Ops(Protocol):
         these rows already. Positions are taken in tiles of `ATTENTION_TILE` in order; a tile
         raises the running maximum m to m', scales sum and output so far by exp(m - m'), then adds
         exp(score - m') and exp(score - m') · v, unrounded float32. Output = sum of products / sum.
-        Rows outside every segment are zeros.
+        Every row is in one segment of the plan.
         """
         ...
 

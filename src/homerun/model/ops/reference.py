@@ -15,8 +15,8 @@ import numpy as np
 from homerun.model.config import Activation
 from homerun.model.dtypes import F32, I32, I64, Tensor, from_float32, round_to_bf16, to_float32
 from homerun.model.kv_cache import KVCache
-from homerun.model.ops.attention import attend
-from homerun.model.ops.base import LinearWeight, Segment
+from homerun.model.ops.attention import Group, attend, group_segments
+from homerun.model.ops.base import AttentionPlan, LinearWeight, Segment
 from homerun.model.ops.tiles import multiply, pack_blocks
 from homerun.model.quantize import QuantizedMatrix, quantize_rows
 
@@ -96,14 +96,14 @@ class ReferenceOps:
         cache.values[layer, blocks, offsets] = from_float32(values, cache.dtype)
         return rotated[:, :num_heads]
 
-    def attention(
-        self, queries: F32, cache: KVCache, layer: int, segments: Sequence[Segment]
-    ) -> F32:
+    def plan_attention(self, segments: Sequence[Segment], block_size: int) -> AttentionPlan:
+        return tuple(group_segments(segments, block_size))
+
+    def attention(self, queries: F32, cache: KVCache, layer: int, plan: AttentionPlan) -> F32:
         count, heads, head_dim = queries.shape
-        result = np.zeros((count, heads * head_dim), np.float32)
-        for segment in segments:
-            rows = slice(segment.first_row, segment.first_row + segment.rows)
-            result[rows] = attend(queries[rows], cache, layer, segment)
+        result = np.empty((count, heads * head_dim), np.float32)
+        for group in cast(tuple[Group, ...], plan):
+            result[group.rows] = attend(queries[group.rows], cache, layer, group)
         return result
 
     def gated(self, gate_up: F32, activation: Activation) -> F32:

@@ -1,0 +1,151 @@
+"""The promise of the same bytes: company, chunks, prefixes, preemption, threads, restarts.
+
+What a request answers is compared, exactly, with what it answers alone in an engine of its own.
+"""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from homerun.engine.lane import LaneLimits
+from homerun.engine.sequence import EngineRequest
+from homerun.types import SamplingParams
+from tests.checkpoints import VOCAB, write_checkpoint
+
+from .workload import Alone, answer, digest, fixed_workload, load, make_lane
+
+DTYPES = ["fp32", "fp16", "bf16", "int8"]
+FAMILIES = ["llama", "gemma"]
+
+PARAMS = st.builds(
+    SamplingParams,
+    temperature=st.sampled_from([0.0, 0.6, 1.5]),
+    top_p=st.sampled_from([None, 0.9]),
+    top_k=st.sampled_from([None, 7]),
+    repetition_penalty=st.sampled_from([None, 1.2]),
+    frequency_penalty=st.sampled_from([None, 0.5]),
+    presence_penalty=st.sampled_from([None, -0.5]),
+)
+# Prompts begin alike so that prefixes are found, and end at lengths around block boundaries.
+PROMPTS = st.builds(
+    lambda start, length, end: (*random.Random(start).choices(range(4, VOCAB), k=length), *end),
+    st.integers(0, 1),
+    st.sampled_from([0, 1, 15, 16, 17, 40, 100]),
+    st.lists(st.integers(4, VOCAB - 1), min_size=1, max_size=5),
+)
+REQUESTS = st.builds(
+    lambda prompt, limit, params, seed, variant: EngineRequest(
+        "", "tiny", prompt, limit, params, seed, frozenset({2, 3}), variant
+    ),
+    PROMPTS,
+    st.integers(1, 8),
+    PARAMS,
+    st.integers(1, 3),
+    st.integers(0, 1),
+)
+LIMITS = st.builds(
+    lambda size, spare, batch, width: LaneLimits(
+        num_blocks=-(-113 // size) + spare,
+        block_size=size,
+        max_batch_tokens=batch,
+        max_sequences=min(width, batch),
+        queue_timeout=1e9,
+    ),
+    st.sampled_from([4, 16]),
+    st.integers(0, 12),
+    st.sampled_from([5, 16, 33, 256]),
+    st.integers(1, 6),
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("checkpoints")
+    return {family: write_checkpoint(root / family, family) for family in FAMILIES}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_company_gives_the_same_answer(
+    family: str, dtype: str, checkpoints: dict[str, Path], request: pytest.FixtureRequest
+) -> None:
+    model = load(checkpoints[family], dtype)
+    alone = Alone(model)
+    examples = 200 if request.config.getoption("-m") == "nightly" else 8
+
+    @given(
+        wanted=st.lists(REQUESTS, min_size=2, max_size=7),
+        limits=LIMITS,
+        chance=st.randoms(use_true_random=False),
+    )
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    def check(wanted: list[EngineRequest], limits: LaneLimits, chance: random.Random) -> None:
+        from dataclasses import replace
+
+        named = [replace(one, id=str(index)) for index, one in enumerate(wanted)]
+        outcomes = answer(make_lane(model, limits), named, chance)
+        for one in named:
+            assert outcomes[one.id] == alone(one)
+
+    check()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_company_for_longer(
+    family: str, dtype: str, checkpoints: dict[str, Path], request: pytest.FixtureRequest
+) -> None:
+    test_any_company_gives_the_same_answer(family, dtype, checkpoints, request)
+
+
+def test_the_fixed_workload_meets_every_circumstance(checkpoints: dict[str, Path]) -> None:
+    """What the process comparison runs: preemption, prefix hits and chunks must be in it."""
+    model = load(checkpoints["llama"], "fp32")
+    limits = LaneLimits(
+        num_blocks=30, block_size=8, max_batch_tokens=24, max_sequences=5, queue_timeout=1e9
+    )
+    lane = make_lane(model, limits)
+    waiting, cached, preempted, most = list(fixed_workload()), 0, 0, 0
+    chance = random.Random(3)
+
+    def tell(event: object) -> None:
+        nonlocal cached
+        usage = getattr(event, "usage", None)
+        cached += usage.cached_tokens if usage else 0
+
+    while waiting or lane.busy:
+        while waiting and (not lane.busy or chance.random() < 0.4):
+            lane.add(waiting.pop(0), 0.0)
+        stats = lane.step(tell)
+        preempted += stats.preempted
+        most = max(most, stats.sequences)
+    assert cached > 0
+    assert preempted > 0
+    assert most > 2
+    assert max(len(one.prompt_ids) for one in fixed_workload()) > limits.max_batch_tokens
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_threads_and_restarts_change_nothing(
+    family: str, dtype: str, checkpoints: dict[str, Path]
+) -> None:
+    here = digest(load(checkpoints[family], dtype))
+    for threads in ("1", "2", "5"):
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+        output = subprocess.run(
+            [sys.executable, "-m", "tests.same_bytes.workload", checkpoints[family], dtype],
+            env=environment,
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert output.strip() == here, f"{threads} threads"

@@ -1,0 +1,98 @@
+"""Workloads on a real engine with a tiny model, and what each request answers alone in it.
+
+Run as a script it prints a digest of one fixed workload: `python -m tests.same_bytes.workload DIR
+DTYPE`, for comparison between processes.
+"""
+
+import hashlib
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from homerun.engine.lane import Lane, LaneLimits
+from homerun.engine.runner import Runner
+from homerun.engine.sequence import Ended, EngineRequest, Event, Produced
+from homerun.model.dtypes import kv_dtype_for
+from homerun.model.kv_cache import KVCache
+from homerun.model.loader import LoadedModel, load_model
+from homerun.types import SamplingParams
+
+WINDOW = 512  # twice the trained length of the checkpoints: the scaled variant has a meaning
+
+
+def load(directory: Path, dtype: str) -> LoadedModel:
+    return load_model(directory, dtype=dtype, max_model_len=WINDOW)
+
+
+def make_lane(model: LoadedModel, limits: LaneLimits) -> Lane:
+    kv_dtype = kv_dtype_for(model.config.dtype)
+    cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
+    return Lane("tiny", Runner(model, cache), model.revision, limits)
+
+
+def answer(lane: Lane, requests: Sequence[EngineRequest], chance: random.Random) -> dict[str, object]:
+    """Runs all requests with random arrivals; outcome by id: tokens, reason, counts."""
+    outcomes: dict[str, list[object]] = {one.id: [] for one in requests}
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Produced):
+            outcomes[event.request_id].extend(event.token_ids)
+        elif isinstance(event, Ended):
+            usage = event.usage
+            counts = (usage.prompt_tokens, usage.completion_tokens)
+            outcomes[event.request_id].append((event.finish_reason, counts))
+
+    waiting = list(requests)
+    while waiting or lane.busy:
+        while waiting and (not lane.busy or chance.random() < 0.4):
+            lane.add(waiting.pop(0), 0.0)
+        lane.step(tell)
+        lane.check_integrity()
+    return dict(outcomes)
+
+
+class Alone:
+    """Answers of single requests, in one prefill, nothing cached; remembered per request."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._model = model
+        self._known: dict[EngineRequest, object] = {}
+
+    def __call__(self, request: EngineRequest) -> object:
+        key = replace(request, id="alone")
+        if key not in self._known:
+            limits = LaneLimits(num_blocks=40, max_batch_tokens=WINDOW, queue_timeout=1e9)
+            lane = make_lane(self._model, limits)
+            self._known[key] = answer(lane, [key], random.Random(0))["alone"]
+        return self._known[key]
+
+
+def fixed_workload() -> list[EngineRequest]:
+    chance = random.Random(11)
+    shared = [chance.randrange(4, 300) for _ in range(70)]
+    return [
+        EngineRequest(
+            id=f"r{i}",
+            model="tiny",
+            prompt_ids=(*shared[: 23 * (i % 4)], *(chance.randrange(4, 300) for _ in range(1 + 9 * i))),
+            max_tokens=10,
+            sampling=SamplingParams(temperature=0.0 if i % 3 == 0 else 0.9, top_p=0.95),
+            seed=i + 1,
+            stop_ids=frozenset({2, 3}),
+            rope_variant=i % 2,
+        )
+        for i in range(10)
+    ]
+
+
+def digest(model: LoadedModel) -> str:
+    limits = LaneLimits(num_blocks=30, block_size=8, max_batch_tokens=24, max_sequences=5)
+    lane = make_lane(model, replace(limits, queue_timeout=1e9))
+    outcome = answer(lane, fixed_workload(), random.Random(3))
+    return hashlib.sha256(repr(sorted(outcome.items())).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    print(digest(load(Path(sys.argv[1]), sys.argv[2])))
