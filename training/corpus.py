@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 
 from training.draw import Conversation, Draw, Exchange
-from training.worlds import documents, facts, stories, systems, talk, unknown
+from training.worlds import copying, documents, facts, stories, systems, talk, unknown
 
 SPECIALS = ("<|pad|>", "<|bos|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>",
             "<|tool|>", "<|reserved|>")
@@ -28,9 +28,9 @@ MIX: tuple[tuple[str, World, float], ...] = (
     ("favourite", talk.favourite, 2), ("greet", talk.greet_somebody, 5), ("say", talk.say_word, 3),
     ("sentence", talk.sentence_with, 2), ("unknown", unknown.unknown, 9),
 )
-_KINDS = [kind for kind, _, _ in MIX]
-_WORLDS = {kind: world for kind, world, _ in MIX}
-_WEIGHTS = [weight for _, _, weight in MIX]
+# What joins later in training, when the sentences themselves are known.
+LATE_MIX: tuple[tuple[str, World, float], ...] = (*MIX, ("copying", copying.copying, 25))
+_WORLDS = {kind: world for kind, world, _ in LATE_MIX}
 # Kinds that may stand before another exchange without changing what it means.
 _BEFORE = ("pizza", "pep8", "hello-world", "capital", "colour", "sound", "opposite", "use", "sum",
            "single", "greeting", "about-me", "greet", "unknown", "list", "story")
@@ -68,16 +68,19 @@ def _draw_one(draw: Draw, kind: str) -> Conversation:
 
 
 def conversations(
-    seed: int, count: int, held_out: bool = False, kind: str | None = None
+    seed: int, count: int, held_out: bool = False, kind: str | None = None, late: bool = False
 ) -> Iterator[Conversation]:
     """Yields `count` conversations; the same arguments always give the same ones.
 
+    `kind` asks for one world only, and `late` for the mix of the later part of training.
     A held-out conversation has at least one key that no training conversation may have.
     """
     rng = random.Random(f"{seed}-{held_out}-{kind}")
+    mix = LATE_MIX if late else MIX
+    kinds, weights = [entry[0] for entry in mix], [entry[2] for entry in mix]
     made = misses = 0
     while made < count:
-        chosen = kind or rng.choices(_KINDS, _WEIGHTS)[0]
+        chosen = kind or rng.choices(kinds, weights)[0]
         draw = Draw(random.Random(rng.getrandbits(64)), held_out)
         talk_drawn = _draw_one(draw, chosen)
         if held_out and not draw.has_held_out:

@@ -32,6 +32,8 @@ class TrainConfig:
     weight_decay: float = 0.05
     clip: float = 1.0
     save_every: int = 100
+    # From this step on, the exercises in copying join (`corpus.LATE_MIX`).
+    late_from: int = 800
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
@@ -44,7 +46,8 @@ def rate_at(step: int, config: TrainConfig) -> float:
 def batch_stream(tokenizer: Tokenizer, config: TrainConfig, first: int) -> Iterator[Batch]:
     """Batches from step `first` on; each step's conversations depend on seed and step only."""
     for step in range(first, config.steps):
-        talks = conversations(config.seed * 1_000_003 + step, config.rows)
+        late = step >= config.late_from
+        talks = conversations(config.seed * 1_000_003 + step, config.rows, late=late)
         yield collate([encode(tokenizer, talk) for talk in talks])
 
 

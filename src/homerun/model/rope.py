@@ -125,9 +125,9 @@ def _yarn(config: RopeConfig, periods: F32, head_dim: int) -> F32:
         high += 0.001  # the published guard against a ramp of no width
     dimensions = np.arange(head_dim // 2, dtype=np.float32)
     ramp: F32 = np.clip((dimensions - np.float32(low)) / np.float32(high - low), 0, 1)
-    kept = np.float32(1) - ramp
-    divided = np.float32(1) / (np.float32(config.factor) * periods)
-    return divided * (np.float32(1) - kept) + (np.float32(1) / periods) * kept
+    kept: F32 = np.float32(1) - ramp
+    divided: F32 = np.float32(1) / (np.float32(config.factor) * periods)
+    return (divided * (np.float32(1) - kept) + (np.float32(1) / periods) * kept).astype(np.float32)
 
 
 def _yarn_attention_factor(config: RopeConfig) -> float:

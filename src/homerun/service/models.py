@@ -12,7 +12,7 @@ from pathlib import Path
 
 from homerun.engine.lane import Lane, LaneLimits
 from homerun.engine.runner import Runner
-from homerun.errors import ConfigurationError
+from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import DType, FloatDType, kv_dtype_for, parse_dtype
 from homerun.model.kv_cache import KVCache
@@ -166,6 +166,11 @@ def _load(
     model = load_model(
         directory, dtype=dtype or _dtype("dtype", entry.dtype), max_model_len=max(windows.values())
     )
+    if tokenizer.vocab_size > model.config.vocab_size:
+        raise CheckpointError(
+            f"{directory}: tokenizer.json has {tokenizer.vocab_size} tokens, the model only "
+            f"{model.config.vocab_size}"
+        )
     kv_dtype = _kv_dtype(settings) or kv_dtype_for(model.config.dtype)
     num_blocks = _num_blocks(model.config, kv_dtype, max(windows.values()), settings)
     room = num_blocks * BLOCK_SIZE

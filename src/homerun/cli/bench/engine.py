@@ -55,7 +55,7 @@ def weight_bytes(config: ModelConfig) -> int:
     """
     shapes = expected_shapes(config)
     embedding = shapes.pop(EMBEDDING)
-    matrices = [shape for shape in shapes.values() if len(shape) > 1]
+    matrices: list[tuple[int, ...]] = [shape for shape in shapes.values() if len(shape) == 2]
     if config.tie_word_embeddings:
         matrices.append(embedding)  # as the head
     size = sum(math.prod(shape) for shape in matrices) * ELEMENT_BYTES[config.dtype]

@@ -15,7 +15,7 @@ from homerun.model.kv_cache import ATTENTION_TILE, KVCache
 from homerun.model.ops.base import Segment
 from homerun.model.ops.tiles import BLOCK_N, TILE_ROWS, from_tiles, to_tiles
 
-GROUP_SIZE = 4
+GROUP_SIZE = 8
 """Sequences computed together: enough to hide Python's share, few enough to fit the CPU's cache."""
 _COLUMNS = np.arange(ATTENTION_TILE, dtype=np.int32)
 

@@ -66,8 +66,8 @@ class ReferenceOps:
     def rms_norm(self, x: F32, weight: F32, eps: float) -> F32:
         squares = np.add.reduce(x * x, axis=1, keepdims=True)
         mean = squares / np.float32(x.shape[1])
-        inverse: F32 = np.float32(1) / np.sqrt(mean + np.float32(eps))
-        return x * inverse * weight
+        root: F32 = np.sqrt(mean + np.float32(eps))
+        return x * np.reciprocal(root) * weight
 
     def linear(self, x: F32, weight: LinearWeight) -> F32:
         if isinstance(weight, FloatLinear):
