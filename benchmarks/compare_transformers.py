@@ -37,9 +37,8 @@ def main() -> None:
     medians = {name: statistics.median(figures) for name, figures in runs.items()}
     ratio = medians["homerun"] / medians["transformers"]
     if options.json:
-        asked = {
-            name: value for name, value in vars(options).items() if name not in ("peer", "json")
-        }
+        asked = {**vars(options), "checkpoint": str(options.checkpoint)}
+        del asked["peer"], asked["json"]
         print(json.dumps({**asked, "tokens_per_s": medians, "runs": runs, "ratio": ratio}))
     else:
         print(

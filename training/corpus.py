@@ -28,9 +28,7 @@ MIX: tuple[tuple[str, World, float], ...] = (
     ("favourite", talk.favourite, 2), ("greet", talk.greet_somebody, 5), ("say", talk.say_word, 3),
     ("sentence", talk.sentence_with, 2), ("unknown", unknown.unknown, 9),
 )
-# What joins later in training, when the sentences themselves are known.
-LATE_MIX: tuple[tuple[str, World, float], ...] = (*MIX, ("copying", copying.copying, 25))
-_WORLDS = {kind: world for kind, world, _ in LATE_MIX}
+_WORLDS = {kind: world for kind, world, _ in MIX} | {"copying": copying.copying}
 # Kinds that may stand before another exchange without changing what it means.
 _BEFORE = ("pizza", "pep8", "hello-world", "capital", "colour", "sound", "opposite", "use", "sum",
            "single", "greeting", "about-me", "greet", "unknown", "list", "story")
@@ -68,16 +66,19 @@ def _draw_one(draw: Draw, kind: str) -> Conversation:
 
 
 def conversations(
-    seed: int, count: int, held_out: bool = False, kind: str | None = None, late: bool = False
+    seed: int,
+    count: int,
+    held_out: bool = False,
+    kind: str | None = None,
+    copying_weight: float = 0,
 ) -> Iterator[Conversation]:
     """Yields `count` conversations; the same arguments always give the same ones.
 
-    `kind` asks for one world only, and `late` for the mix of the later part of training.
+    `kind` asks for one world only; `copying_weight` lets exercises in copying join the mix.
     A held-out conversation has at least one key that no training conversation may have.
     """
     rng = random.Random(f"{seed}-{held_out}-{kind}")
-    mix = LATE_MIX if late else MIX
-    kinds, weights = [entry[0] for entry in mix], [entry[2] for entry in mix]
+    kinds, weights = list(_WORLDS), [weight for *_, weight in MIX] + [copying_weight]
     made = misses = 0
     while made < count:
         chosen = kind or rng.choices(kinds, weights)[0]

@@ -25,29 +25,36 @@ class TrainConfig:
     seed: int = 7
     steps: int = 2600
     rows: int = 32
-    peak_rate: float = 3e-3
+    # (first step, learning rate, weight of the exercises in copying): first the sentences are
+    # learned quickly, then a calmer rate lets attention learn to look back for a name.
+    phases: tuple[tuple[int, float, float], ...] = (
+        (0, 3e-3, 0), (800, 3e-3, 25), (1000, 1e-3, 60),
+    )
     warm_up: int = 60
     # Share of the steps at the end in which the rate falls linearly to zero.
     cool_down: float = 0.35
     weight_decay: float = 0.05
     clip: float = 1.0
     save_every: int = 100
-    # From this step on, the exercises in copying join (`corpus.LATE_MIX`).
-    late_from: int = 800
+
+
+def phase_at(step: int, config: TrainConfig) -> tuple[float, float]:
+    """The plateau's learning rate and the weight of copying at a step."""
+    return [(rate, weight) for first, rate, weight in config.phases if first <= step][-1]
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
     """The learning rate of a step: warm-up, plateau, linear cool-down."""
     cooling = max(1, int(config.steps * config.cool_down))
     left = (config.steps - step) / cooling
-    return config.peak_rate * min((step + 1) / config.warm_up, 1.0, max(left, 0.0))
+    return phase_at(step, config)[0] * min((step + 1) / config.warm_up, 1.0, max(left, 0.0))
 
 
 def batch_stream(tokenizer: Tokenizer, config: TrainConfig, first: int) -> Iterator[Batch]:
     """Batches from step `first` on; each step's conversations depend on seed and step only."""
     for step in range(first, config.steps):
-        late = step >= config.late_from
-        talks = conversations(config.seed * 1_000_003 + step, config.rows, late=late)
+        weight = phase_at(step, config)[1]
+        talks = conversations(config.seed * 1_000_003 + step, config.rows, copying_weight=weight)
         yield collate([encode(tokenizer, talk) for talk in talks])
 
 
@@ -84,7 +91,7 @@ def train(tokenizer: Tokenizer, config: TrainConfig, out: Path) -> Rookie:
     optimizer = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": config.weight_decay},
          {"params": plain, "weight_decay": 0.0}],
-        lr=config.peak_rate, betas=(0.9, 0.98), eps=1e-8, fused=True,
+        lr=config.phases[0][1], betas=(0.9, 0.98), eps=1e-8, fused=True,
     )
     first, seen = 0, 0
     state_path = out / "state.pt"

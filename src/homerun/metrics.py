@@ -24,7 +24,7 @@ _TOKEN_BUCKETS = (
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _LAG_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
 
-CANCEL_REASONS = frozenset({"disconnect", "drain", "timeout", "error"})
+CANCEL_REASONS = frozenset({"disconnect", "drain", "error"})
 REJECT_REASONS = frozenset({"queue_full", "draining", "queue_timeout", "too_large"})
 
 

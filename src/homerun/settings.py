@@ -10,6 +10,8 @@ from pathlib import Path
 
 ENVIRONMENT_PREFIX = "HOMERUN_"
 
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
 MIB = 1 << 20
 
 
@@ -55,6 +57,21 @@ class Settings:
     heartbeat_limit: float = 30.0
     """An engine that has work and made no step for so long is not ready."""
     log_level: str = "info"
+    account: str = "local"
+    """Whose account `homerun run` names to a server with tokens."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for values that cannot work, alone or together."""
+        for name in ("max_batch_tokens", "max_sequences", "max_queue", "body_limit"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be at least 1")
+        if self.max_sequences > self.max_batch_tokens:
+            raise ValueError(
+                f"HOMERUN_MAX_BATCH_TOKENS ({self.max_batch_tokens}) must not be less than "
+                f"HOMERUN_MAX_SEQUENCES ({self.max_sequences})"
+            )
+        if self.log_level.lower() not in LOG_LEVELS:
+            raise ValueError(f"HOMERUN_LOG_LEVEL is one of {', '.join(LOG_LEVELS)}")
 
     @classmethod
     def from_environment(

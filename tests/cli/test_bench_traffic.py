@@ -63,6 +63,7 @@ def test_prompts_differ_but_for_the_shared_prefix() -> None:
     assert len({one.prompt for one in apart}) == len(apart)
     shared = [one.prompt.split() for one in plan(replace(FIXED, shared_prefix=0.5), COST)]
     assert len({tuple(words[:25]) for words in shared}) == 1
+    assert len(set(shared[0][:25])) > 5
     assert len({tuple(words[25:]) for words in shared}) == len(shared)
 
 

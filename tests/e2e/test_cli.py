@@ -17,7 +17,9 @@ from tests.checkpoints import write_checkpoint
 from .server import Server
 
 
-def homerun(*arguments: str, home: Path, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+def homerun(
+    *arguments: str, home: Path, stdin: str | None = None
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "homerun", *arguments],
         input=stdin or "",

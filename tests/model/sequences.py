@@ -42,9 +42,7 @@ class Sequences:
             self.cache.keys[:] = self.dirt
             self.cache.values[:] = self.dirt
         self.done = [0] * len(self.ids)
-        self.hidden = [
-            np.zeros((len(ids), config.hidden_size), np.float32) for ids in self.ids
-        ]
+        self.hidden = [np.zeros((len(ids), config.hidden_size), np.float32) for ids in self.ids]
 
     def step(self, step: Step) -> None:
         """One forward pass over the next rows of some sequences."""

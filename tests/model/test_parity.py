@@ -30,7 +30,7 @@ CASES: dict[str, dict[str, Any]] = {
     "mha": {},
     "gqa": {"num_key_value_heads": 2},
     "tied": {"tie_word_embeddings": True, "num_key_value_heads": 1},
-    "wide_heads": {"head_dim": 24, "num_attention_heads": 6, "hidden_size": 60},
+    "wide_heads": {"head_dim": 24, "num_key_value_heads": 2, "hidden_size": 60},
     "linear": {"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0}},
     "llama3": {
         "num_key_value_heads": 2,

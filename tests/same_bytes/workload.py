@@ -32,7 +32,9 @@ def make_lane(model: LoadedModel, limits: LaneLimits) -> Lane:
     return Lane("tiny", Runner(model, cache), model.revision, limits)
 
 
-def answer(lane: Lane, requests: Sequence[EngineRequest], chance: random.Random) -> dict[str, object]:
+def answer(
+    lane: Lane, requests: Sequence[EngineRequest], chance: random.Random
+) -> dict[str, object]:
     """Runs all requests with random arrivals; outcome by id: tokens, reason, counts."""
     outcomes: dict[str, list[object]] = {one.id: [] for one in requests}
 
@@ -76,7 +78,10 @@ def fixed_workload() -> list[EngineRequest]:
         EngineRequest(
             id=f"r{i}",
             model="tiny",
-            prompt_ids=(*shared[: 23 * (i % 4)], *(chance.randrange(4, 300) for _ in range(1 + 9 * i))),
+            prompt_ids=(
+                *shared[: 23 * (i % 4)],
+                *(chance.randrange(4, 300) for _ in range(1 + 9 * i)),
+            ),
             max_tokens=10,
             sampling=SamplingParams(temperature=0.0 if i % 3 == 0 else 0.9, top_p=0.95),
             seed=i + 1,

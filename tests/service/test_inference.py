@@ -247,7 +247,9 @@ def test_a_fault_of_ours_ends_one_request_and_fifty_others_are_unchanged(
 ) -> None:
     service = opened()
     neighbours = [
-        replace(ASK, prompt=f"What is {i} plus 2?", max_tokens=4, sampling=SamplingParams(seed=i + 1))
+        replace(
+            ASK, prompt=f"What is {i} plus 2?", max_tokens=4, sampling=SamplingParams(seed=i + 1)
+        )
         for i in range(50)
     ]
     bad = replace(ASK, prompt=BAD, raw=stage == "tokenise", max_tokens=4)

@@ -33,12 +33,18 @@ def held_out() -> list[Conversation]:
 
 
 def test_same_seed_gives_same_text_in_another_process() -> None:
-    code = ("from training.corpus import conversations; import hashlib; "
-            "print(hashlib.sha256(repr([t.turns for t in conversations(3, 200)]).encode())"
-            ".hexdigest())")
+    code = (
+        "from training.corpus import conversations; import hashlib; "
+        "print(hashlib.sha256(repr([t.turns for t in conversations(3, 200)]).encode())"
+        ".hexdigest())"
+    )
     seen = {
         subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True,
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
         ).stdout
         for seed in ("1", "2")
@@ -57,8 +63,12 @@ def test_training_uses_no_held_out_key(trained: list[Conversation]) -> None:
     pinned = {key for talk in trained for key in talk.keys if is_held_out(key)}
     # Only pinned wordings may fall under the rule; no name, sum, hero or thing may.
     assert all(key.startswith(("ask-", "tell-", "system", "user-one")) for key in pinned)
-    held_world = {key for talk in corpus.conversations(13, 1500, held_out=True)
-                  for key in talk.keys if is_held_out(key)}
+    held_world = {
+        key
+        for talk in corpus.conversations(13, 1500, held_out=True)
+        for key in talk.keys
+        if is_held_out(key)
+    }
     assert not (held_world & {key for talk in trained for key in talk.keys}) - pinned
     assert documented <= {text for talk in trained for _, text in talk.turns}
 
@@ -90,8 +100,12 @@ def test_text_never_contains_markers_and_answers_end_well(
             assert not any(mark in text for mark in corpus.SPECIALS)
             if role == "assistant":
                 assert text.rstrip('"')[-1] in ".!?", text
-                assert text[0].isupper() or text[0].isdigit() or text[0] == '"' or (
-                    text.startswith("homerun"))
+                assert (
+                    text[0].isupper()
+                    or text[0].isdigit()
+                    or text[0] == '"'
+                    or (text.startswith("homerun"))
+                )
 
 
 def test_roles_alternate(trained: list[Conversation]) -> None:
@@ -108,8 +122,11 @@ def test_arithmetic_is_true(trained: list[Conversation], held_out: list[Conversa
         for role, text in talk.turns:
             for left, word, right, value in SUM.findall(text) if role == "assistant" else ():
                 left_number, right_number = int(left), int(right)
-                truth = {"plus": left_number + right_number, "minus": left_number - right_number,
-                         "times": left_number * right_number}[word]
+                truth = {
+                    "plus": left_number + right_number,
+                    "minus": left_number - right_number,
+                    "times": left_number * right_number,
+                }[word]
                 assert truth == int(value), text
                 found += 1
     assert found > 300
@@ -151,4 +168,5 @@ def test_tables_have_no_empty_entries() -> None:
 def test_format_of_a_rendered_conversation() -> None:
     turns = (("system", "Be kind."), ("user", "Hi!"))
     assert corpus.render(turns, True) == (
-        "<|bos|><|system|>Be kind.<|end|><|user|>Hi!<|end|><|assistant|>")
+        "<|bos|><|system|>Be kind.<|end|><|user|>Hi!<|end|><|assistant|>"
+    )

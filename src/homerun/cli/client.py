@@ -10,7 +10,6 @@ from typing import Any
 
 from homerun.errors import HomerunError
 
-ACCOUNT = "local"
 TIMEOUT = 600.0
 
 
@@ -33,9 +32,7 @@ class Client:
         """Whether it serves requests."""
         return self._get("/readyz", timeout) == 200
 
-    def stream(
-        self, model: str, body: dict[str, Any], account: str = ACCOUNT
-    ) -> Iterator[dict[str, Any]]:
+    def stream(self, model: str, body: dict[str, Any], account: str) -> Iterator[dict[str, Any]]:
         """The events of a streamed generation, as decoded JSON, without `[DONE]`.
 
         Raises ServerError with the server's own text, also for a stream that breaks off.

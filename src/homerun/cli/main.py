@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from homerun.cli.bench.commands import app as bench_app
+from homerun.cli.options import settings_from
 from homerun.errors import HomerunError
-from homerun.settings import Settings, parse_bytes
+from homerun.settings import parse_bytes
 
 app = typer.Typer(
     name="homerun",
@@ -63,7 +64,7 @@ def serve(
     """Serve models over the HTTP API."""
     from homerun.cli.serve import serve as command
 
-    settings = _settings(
+    settings = settings_from(
         host=host,
         port=port,
         stand_in=stand_in or None,
@@ -104,7 +105,7 @@ def run(
         "raw": raw or None,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    settings = _settings(host=host, port=port, dtype=dtype, max_model_len=max_model_len)
+    settings = settings_from(host=host, port=port, dtype=dtype, max_model_len=max_model_len)
     command(model, prompt, given, settings)
 
 
@@ -113,7 +114,7 @@ def demo(host: Host = None, port: Port = None) -> None:
     """Start a server with rookie, send it one request, show the answer."""
     from homerun.cli.demo import demo as command
 
-    command(_settings(host=host, port=port))
+    command(settings_from(host=host, port=port))
 
 
 @tokens_app.command("create")
@@ -124,7 +125,7 @@ def tokens_create(
     """Make a token. From the first one on, the server asks for one."""
     from homerun.cli import tokens
 
-    tokens.create(name, account, _settings())
+    tokens.create(name, account, settings_from())
 
 
 @tokens_app.command("list")
@@ -132,7 +133,7 @@ def tokens_list() -> None:
     """List tokens, without their secrets."""
     from homerun.cli import tokens
 
-    tokens.show(_settings())
+    tokens.show(settings_from())
 
 
 @tokens_app.command("revoke")
@@ -142,7 +143,7 @@ def tokens_revoke(
     """End a token at once, for running servers too."""
     from homerun.cli import tokens
 
-    tokens.revoke(token_id, _settings())
+    tokens.revoke(token_id, settings_from())
 
 
 def main() -> None:
@@ -155,15 +156,6 @@ def main() -> None:
         fail(error)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-
-
-def _settings(**flags: object) -> Settings:
-    from homerun.errors import ConfigurationError
-
-    try:
-        return Settings.from_environment(**flags)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from error
 
 
 def _size(text: str | None) -> int | None:

@@ -31,7 +31,8 @@ def run(model: str, prompt: str | None, options: dict[str, Any], settings: Setti
     client = Client(settings.host, settings.port, settings.token)
     # NAME=PATH asks for a checkpoint of this machine, which no server needs to know.
     if "=" not in model and client.alive():
-        print_stream(event.get("response") or "" for event in client.stream(model, body))
+        events = client.stream(model, body, settings.account)
+        print_stream(event.get("response") or "" for event in events)
     else:
         print_stream(_in_process(model, body, settings))
 

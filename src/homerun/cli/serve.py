@@ -43,13 +43,13 @@ def serve(specs: Sequence[str], settings: Settings) -> None:
     inference.open()
     if not native_available():
         print(
-            "homerun: NO NATIVE KERNELS (no compiler at install): the slow NumPy reference runs",
+            "homerun: NO NATIVE EXTENSION (no C++ compiler at install): everything runs on NumPy",
             file=sys.stderr,
         )
 
     def on_ready(address: str) -> None:
         seconds = time.monotonic() - began
-        print(f"homerun {__version__} on {address}, ready in {seconds:.1f} s")
+        print(f"homerun {__version__} on {address}, ready in {seconds:.1f} s (NumPy arithmetic)")
         for one in models.by_name.values():
             note = " (rookie stands in)" if one.stand_in else ""
             print(f"  {one.name}  {one.window:,} tokens{note}")

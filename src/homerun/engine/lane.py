@@ -159,7 +159,8 @@ class Lane:
         except Exception as error:
             if len(runs) > 1:
                 return [pair for run in runs for pair in self._forward((run,), tell)]
-            self._blame(runs[0].sequence, error, tell)
+            [run] = runs
+            self._blame(run.sequence, error, tell)
             return []
         return [(run, next(logits) if run.samples else None) for run in runs]
 

@@ -20,6 +20,7 @@ from homerun.errors import (
     LoraUnsupported,
     ModelNotHere,
     NoSuchModel,
+    RequestAborted,
 )
 from homerun.metrics import Metrics
 from homerun.service.catalog import Catalog
@@ -116,7 +117,7 @@ class InferenceService:
             detokenizer,
             queued_seconds=event.queued_seconds,
             forget=self._forget,
-            on_gap=self._metrics.inter_token,
+            metrics=self._metrics,
         )
 
     def _find(self, request: GenerateRequest) -> ServedModel:
@@ -177,7 +178,7 @@ class Generation:
         *,
         queued_seconds: float,
         forget: Callable[[str], None],
-        on_gap: Callable[[str, float], None],
+        metrics: Metrics,
     ) -> None:
         self.model = served.name
         self.stand_in = served.stand_in
@@ -190,7 +191,7 @@ class Generation:
         self._inbox = inbox
         self._detokenizer = detokenizer
         self._forget = forget
-        self._on_gap = on_gap
+        self._metrics = metrics
 
     def abort(self) -> None:
         """Stops the work on it within one step. Harmless afterwards."""
@@ -205,6 +206,7 @@ class Generation:
             raise
         except Exception:
             logger.exception("request %s failed on its way out", self._id)
+            self._metrics.cancelled("error")
             raise GenerationFailed from None
         finally:
             self.abort()
@@ -222,7 +224,7 @@ class Generation:
                 case Produced(token_ids=ids):
                     now = time.monotonic()
                     if last is not None:
-                        self._on_gap(self.model, now - last)
+                        self._metrics.inter_token(self.model, now - last)
                     last = now
                     self.usage = Usage(
                         self.usage.prompt_tokens, self.usage.completion_tokens + len(ids)
@@ -237,6 +239,8 @@ class Generation:
                     return
                 case Failed(error=error, usage=usage):
                     self.usage = usage
+                    draining = isinstance(error, RequestAborted)
+                    self._metrics.cancelled("drain" if draining else "error")
                     raise error
                 case Started():
                     pass

@@ -91,7 +91,7 @@ def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
         if spec.name in by_name:
             raise ConfigurationError(f"{spec.name} is given twice")
         known = catalog.get(spec.name)
-        directory = _directory(spec, known)
+        directory = checkpoint_directory(spec, known)
         entry = known or _entry(spec.name, read_config(directory))
         if known is None:
             own.append(entry)
@@ -102,27 +102,8 @@ def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
     return ServedModels(catalog.plus(own), by_name, lanes)
 
 
-def fetching_command(model: CatalogModel) -> str:
-    """What to type so that a catalog model can be served."""
-    directory = model.name.rsplit("/", 1)[-1]
-    return (
-        f"hf download {model.upstream} --local-dir {directory} "
-        f"&& homerun serve {model.name}={directory}"
-    )
-
-
-def _needs_stand_in(
-    model: CatalogModel, specs: Sequence[ModelSpec], settings: Settings, spec: ModelSpec
-) -> bool:
-    return (
-        settings.stand_in
-        and spec.name == ROOKIE
-        and model.bundled is None
-        and all(other.name != model.name for other in specs)
-    )
-
-
-def _directory(spec: ModelSpec, known: CatalogModel | None) -> Path:
+def checkpoint_directory(spec: ModelSpec, known: CatalogModel | None) -> Path:
+    """Where the weights of `spec` are; `known` is its catalog entry. Raises ConfigurationError."""
     if spec.directory is not None:
         return spec.directory
     if known is None:
@@ -136,6 +117,34 @@ def _directory(spec: ModelSpec, known: CatalogModel | None) -> Path:
             f"{fetching_command(known)}\n(or let rookie answer in its place: --stand-in)"
         )
     return Path(str(files("homerun").joinpath("data", known.bundled)))
+
+
+def fetching_command(model: CatalogModel) -> str:
+    """What to type so that a catalog model can be served."""
+    directory = model.name.rsplit("/", 1)[-1]
+    return (
+        f"hf download {model.upstream} --local-dir {directory} "
+        f"&& homerun serve {model.name}={directory}"
+    )
+
+
+def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> FloatDType:
+    """dtype of K and V: the setting's, else what fits the weights. Raises ConfigurationError."""
+    dtype = _dtype("--kv-dtype", settings.kv_dtype)
+    if dtype == "int8":
+        raise ConfigurationError("--kv-dtype is one of bf16, fp16, fp32")
+    return dtype or kv_dtype_for(config.dtype)
+
+
+def _needs_stand_in(
+    model: CatalogModel, specs: Sequence[ModelSpec], settings: Settings, spec: ModelSpec
+) -> bool:
+    return (
+        settings.stand_in
+        and spec.name == ROOKIE
+        and model.bundled is None
+        and all(other.name != model.name for other in specs)
+    )
 
 
 def _entry(name: str, config: ModelConfig) -> CatalogModel:
@@ -171,7 +180,7 @@ def _load(
             f"{directory}: tokenizer.json has {tokenizer.vocab_size} tokens, the model only "
             f"{model.config.vocab_size}"
         )
-    kv_dtype = _kv_dtype(settings) or kv_dtype_for(model.config.dtype)
+    kv_dtype = chosen_kv_dtype(settings, model.config)
     num_blocks = _num_blocks(model.config, kv_dtype, max(windows.values()), settings)
     room = num_blocks * BLOCK_SIZE
     if room < max(windows.values()):
@@ -200,13 +209,6 @@ def _dtype(name: str, text: str | None) -> DType | None:
     dtype = parse_dtype(text)
     if dtype is None:
         raise ConfigurationError(f"{name} {text!r} is none of int8, bf16, fp16, fp32")
-    return dtype
-
-
-def _kv_dtype(settings: Settings) -> FloatDType | None:
-    dtype = _dtype("--kv-dtype", settings.kv_dtype)
-    if dtype == "int8":
-        raise ConfigurationError("--kv-dtype is one of bf16, fp16, fp32")
     return dtype
 
 

@@ -1,10 +1,10 @@
 """`homerun bench`: names, flags and help. Imports what a command does when it is called."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from homerun.settings import Settings
+from homerun.cli.options import settings_from
 
 app = typer.Typer(help="Measure a server or an engine on this machine.", no_args_is_help=True)
 
@@ -78,7 +78,7 @@ def serve(
     from homerun.cli.bench.serve import target_of
     from homerun.cli.bench.traffic import Traffic
 
-    settings = _settings(host=host, port=port)
+    settings = settings_from(host=host, port=port)
     traffic = Traffic(
         profile=profile,
         rate=rate,
@@ -140,13 +140,4 @@ def engine(
         jobs.append(Job("prefill", tokens, 0 if context is None else context, batch))
     if phase != "prefill":
         jobs.append(Job("decode", tokens, 128 if context is None else context, batch))
-    command(model, jobs, _settings(dtype=dtype), repeat=repeat, as_json=as_json)
-
-
-def _settings(**flags: Any) -> Settings:
-    from homerun.errors import ConfigurationError
-
-    try:
-        return Settings.from_environment(**flags)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from error
+    command(model, jobs, settings_from(dtype=dtype), repeat=repeat, as_json=as_json)

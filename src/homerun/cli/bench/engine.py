@@ -3,8 +3,6 @@
 import json
 import math
 from collections.abc import Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from homerun import __version__
@@ -13,15 +11,14 @@ from homerun.cli.bench.machine import machine, rss_bytes
 from homerun.cli.bench.steps import BLOCK_SIZE, Job, Measurement, measure
 from homerun.engine.lane import Lane, LaneLimits
 from homerun.engine.runner import Runner
-from homerun.errors import ConfigurationError
 from homerun.model.config import ModelConfig
-from homerun.model.dtypes import FloatDType, kv_dtype_for, parse_dtype
+from homerun.model.dtypes import FloatDType
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.weights import EMBEDDING, expected_shapes
 from homerun.native import instruction_set
 from homerun.service.catalog import Catalog
-from homerun.service.models import ModelSpec
+from homerun.service.models import ModelSpec, checkpoint_directory, chosen_kv_dtype
 from homerun.settings import Settings
 
 ELEMENT_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
@@ -35,7 +32,8 @@ def engine(
     One job's object is its result; several are an object of results by phase. Raises HomerunError.
     """
     spec = ModelSpec.parse(model)
-    directory, dtype = _checkpoint(spec)
+    known = Catalog.load().get(spec.name)
+    directory, dtype = checkpoint_directory(spec, known), known.dtype if known else None
     longest = max(job.positions for job in jobs)
     loaded = load_model(directory, dtype=settings.dtype or dtype, max_model_len=longest)
     results = [_measured(spec.name, loaded, job, settings, repeat) for job in jobs]
@@ -62,24 +60,11 @@ def weight_bytes(config: ModelConfig) -> int:
     return size + (4 * sum(shape[0] for shape in matrices) if config.dtype == "int8" else 0)
 
 
-def _checkpoint(spec: ModelSpec) -> tuple[Path, str | None]:
-    """Where the weights are and the catalog's dtype for them."""
-    known = Catalog.load().get(spec.name)
-    dtype = known.dtype if known else None
-    if spec.directory is not None:
-        return spec.directory, dtype
-    if known is None or known.bundled is None:
-        raise ConfigurationError(
-            f"the weights of {spec.name} are not here; measure a checkpoint with {spec.name}=PATH"
-        )
-    return Path(str(files("homerun").joinpath("data", known.bundled))), dtype
-
-
 def _measured(
     name: str, model: LoadedModel, job: Job, settings: Settings, repeat: int
 ) -> dict[str, Any]:
     config = model.config
-    kv_dtype = _kv_dtype(settings, config)
+    kv_dtype = chosen_kv_dtype(settings, config)
     lane = _lane(name, model, job, kv_dtype, settings.max_batch_tokens)
     scaled = int(job.positions > config.max_position_embeddings)
     measured = measure(lane, job, vocab_size=config.vocab_size, repeat=repeat, rope_variant=scaled)
@@ -125,15 +110,6 @@ def figures(measured: Measurement) -> dict[str, float | None]:
         "step_ms_p90": rounded(measured.step_ms(0.9)),
         "overhead_share": rounded(measured.overhead_share),
     }
-
-
-def _kv_dtype(settings: Settings, config: ModelConfig) -> FloatDType:
-    if settings.kv_dtype is None:
-        return kv_dtype_for(config.dtype)
-    wanted = parse_dtype(settings.kv_dtype)
-    if wanted is None or wanted == "int8":
-        raise ConfigurationError(f"{settings.kv_dtype!r} is not fp32, fp16 or bf16")
-    return wanted
 
 
 def _lane(

@@ -139,27 +139,21 @@ def plan(traffic: Traffic, cost: WordCost) -> list[PlannedRequest]:
     """
     sizes = _sizes(traffic)
     words = random.Random(f"{traffic.seed}/words")
-    prefix = [random.Random(f"{traffic.seed}/prefix").choice(WORDS) for _ in range(traffic.window)]
     planned: list[PlannedRequest] = []
     for at in _arrivals(traffic):
         prompt_tokens, output_tokens = next(sizes)
-        planned.append(
-            PlannedRequest(
-                at,
-                make_prompt(cost.words(prompt_tokens), words, prefix, traffic.shared_prefix),
-                output_tokens,
-                seed=words.randrange(1, 10**10),
-            )
-        )
+        length = cost.words(prompt_tokens)
+        shared = int(length * traffic.shared_prefix)
+        prompt = make_prompt(shared, random.Random(f"{traffic.seed}/prefix"))
+        prompt += make_prompt(length - shared, words)
+        seed = words.randrange(1, 10**10)
+        planned.append(PlannedRequest(at, prompt.rstrip(), output_tokens, seed))
     return planned
 
 
-def make_prompt(
-    length: int, rng: random.Random, prefix: list[str] | None = None, shared: float = 0.0
-) -> str:
-    """`length` words: the first `shared` of them from `prefix`, the others drawn."""
-    head = (prefix or [])[: int(length * shared)]
-    return " ".join(head + [rng.choice(WORDS) for _ in range(length - len(head))])
+def make_prompt(length: int, rng: random.Random) -> str:
+    """`length` words, each with a space after it."""
+    return "".join(rng.choice(WORDS) + " " for _ in range(length))
 
 
 def _arrivals(traffic: Traffic) -> Iterator[float]:

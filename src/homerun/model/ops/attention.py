@@ -75,7 +75,7 @@ def attend(queries: F32, cache: KVCache, layer: int, group: Group) -> F32:
         left = int(np.count_nonzero(last_seen[:, -1] >= start))
         first = int(np.count_nonzero(last_seen[0] < start))
         now = (slice(left), slice(None), slice(first, None))
-        visible = _COLUMNS <= (last_seen[:left, first:] - start)[:, None, :, None]
+        visible = (last_seen[:left, first:] - start)[:, None, :, None] >= _COLUMNS
         keys, values = _gather(cache, layer, group, left, start)
         values[~visible[:, 0, -1]] = 0  # what an earlier owner left behind, were it infinite
         scores = _scores(rows[now], keys)
