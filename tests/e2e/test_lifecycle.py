@@ -121,7 +121,7 @@ def test_waiting_too_long_has_its_own_error(tmp_path: Path) -> None:
 def test_drain_lets_streams_finish(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         body = {"prompt": "Tell me a story", "seed": 1, "stream": True, "max_tokens": 120}
-        whole = [frame for frame in frames(server.run(ROOKIE, body, stream=True))]
+        whole = list(frames(server.run(ROOKIE, body, stream=True)))
         with server.run(ROOKIE, body, stream=True) as response:
             stream = frames(response)
             first = next(stream)
@@ -149,15 +149,17 @@ def test_drain_ends_what_takes_too_long_with_an_error_event(tmp_path: Path) -> N
 
 
 def test_two_signals_end_at_once(tmp_path: Path) -> None:
-    with Server(tmp_path) as server:
-        with server.run(ROOKIE, {**ENDLESS, "stream": True}, stream=True) as response:
-            stream = frames(response)
-            next(stream)
-            for _ in range(2):
-                server.process.send_signal(signal.SIGTERM)
-                time.sleep(0.3)
-            assert server.process.wait(10) == 0
-            del stream
+    with (
+        Server(tmp_path) as server,
+        server.run(ROOKIE, {**ENDLESS, "stream": True}, stream=True) as response,
+    ):
+        stream = frames(response)
+        next(stream)
+        for _ in range(2):
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+        assert server.process.wait(10) == 0
+        del stream
 
 
 @pytest.mark.nightly

@@ -90,7 +90,7 @@ def test_curl(model: str, server: Server) -> None:
         "CLOUDFLARE_ACCOUNT_ID": "023e105f4ecef8ad9ca31a8372d0c353",
         "CLOUDFLARE_AUTH_TOKEN": "None",
     }
-    done = subprocess.run(command, shell=True, capture_output=True, env=environment, check=True)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, env=environment, check=True)
     assert "pizza" in check(json.loads(done.stdout)).lower()
 
 

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,8 +87,6 @@ def test_any_company_gives_the_same_answer(
     )
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     def check(wanted: list[EngineRequest], limits: LaneLimits, chance: random.Random) -> None:
-        from dataclasses import replace
-
         named = [replace(one, id=str(index)) for index, one in enumerate(wanted)]
         outcomes = answer(make_lane(model, limits), named, chance)
         for one in named:

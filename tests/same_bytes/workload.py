@@ -100,4 +100,4 @@ def digest(model: LoadedModel) -> str:
 
 
 if __name__ == "__main__":
-    print(digest(load(Path(sys.argv[1]), sys.argv[2])))
+    sys.stdout.write(digest(load(Path(sys.argv[1]), sys.argv[2])) + "\n")

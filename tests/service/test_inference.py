@@ -274,7 +274,7 @@ def test_a_fault_of_ours_ends_one_request_and_fifty_others_are_unchanged(
 
 
 def test_whole_characters_whatever_the_tokens(opened: Callable[..., InferenceService]) -> None:
-    """High temperature makes byte tokens that are no characters; nothing breaks, nothing is lost."""
+    """High temperature makes byte tokens that are no characters; nothing breaks."""
     service = opened()
     tokenizer = service._served[LLAMA].tokenizer
     for seed in range(1, 6):
