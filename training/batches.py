@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from training.corpus import ASSISTANT, BOS, END, PAD, SYSTEM, USER
+from training.corpus import ASSISTANT, BOS, END, PAD, SPECIALS, SYSTEM, USER
 from training.draw import Conversation
 
 _ROLE_IDS = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
@@ -48,6 +49,24 @@ def encode_prompt(tokenizer: Tokenizer, turns: Iterable[tuple[str, str]]) -> lis
     for role, text in turns:
         ids += [_ROLE_IDS[role], *tokenizer.encode(text, add_special_tokens=False).ids, END]
     return [*ids, ASSISTANT]
+
+
+def random_copies(
+    tokenizer: Tokenizer, seed: int, count: int
+) -> list[tuple[list[int], list[bool]]]:
+    """Rows in which the answer repeats random tokens of the whole vocabulary.
+
+    No text helps to guess them, so that only looking back does; it also reaches the rare tokens of
+    which a newcomer's name may consist.
+    """
+    rng = random.Random(f"copies-{seed}")
+    asked = tokenizer.encode("Repeat:", add_special_tokens=False).ids
+    rows = []
+    for _ in range(count):
+        said = rng.choices(range(len(SPECIALS), tokenizer.get_vocab_size()), k=rng.randint(2, 24))
+        ids = [BOS, USER, *asked, *said, END, ASSISTANT, *said, END]
+        rows.append((ids, [place > len(asked) + len(said) + 3 for place in range(len(ids))]))
+    return rows
 
 
 def collate(rows: list[tuple[list[int], list[bool]]]) -> Batch:

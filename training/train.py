@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 
-from training.batches import Batch, collate, encode
+from training.batches import Batch, collate, encode, random_copies
 from training.corpus import conversations
 from training.model import ModelConfig, Rookie
 
@@ -25,10 +25,11 @@ class TrainConfig:
     seed: int = 7
     steps: int = 2600
     rows: int = 32
-    # (first step, learning rate, weight of the exercises in copying): first the sentences are
-    # learned quickly, then a calmer rate lets attention learn to look back for a name.
-    phases: tuple[tuple[int, float, float], ...] = (
-        (0, 3e-3, 0), (800, 3e-3, 25), (1000, 1e-3, 60),
+    # (first step, learning rate, weight of the exercises in copying, rows of random tokens to
+    # copy): first the sentences are learned quickly, then a calmer rate and the exercises let
+    # attention learn to look back for a name.
+    phases: tuple[tuple[int, float, float, int], ...] = (
+        (0, 3e-3, 0, 0), (800, 3e-3, 25, 0), (1000, 1e-3, 60, 0), (1400, 1e-3, 40, 6),
     )
     warm_up: int = 60
     # Share of the steps at the end in which the rate falls linearly to zero.
@@ -38,9 +39,9 @@ class TrainConfig:
     save_every: int = 100
 
 
-def phase_at(step: int, config: TrainConfig) -> tuple[float, float]:
-    """The plateau's learning rate and the weight of copying at a step."""
-    return [(rate, weight) for first, rate, weight in config.phases if first <= step][-1]
+def phase_at(step: int, config: TrainConfig) -> tuple[float, float, int]:
+    """The plateau's learning rate, the weight of copying and the random rows of a step."""
+    return [phase[1:] for phase in config.phases if phase[0] <= step][-1]
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
@@ -53,9 +54,10 @@ def rate_at(step: int, config: TrainConfig) -> float:
 def batch_stream(tokenizer: Tokenizer, config: TrainConfig, first: int) -> Iterator[Batch]:
     """Batches from step `first` on; each step's conversations depend on seed and step only."""
     for step in range(first, config.steps):
-        weight = phase_at(step, config)[1]
+        _, weight, random_rows = phase_at(step, config)
         talks = conversations(config.seed * 1_000_003 + step, config.rows, copying_weight=weight)
-        yield collate([encode(tokenizer, talk) for talk in talks])
+        rows = [encode(tokenizer, talk) for talk in talks]
+        yield collate(rows + random_copies(tokenizer, step, random_rows))
 
 
 def pick_device() -> torch.device:

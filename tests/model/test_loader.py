@@ -166,6 +166,20 @@ def test_revision_is_the_content(directory: Path) -> None:
     assert load_model(directory, dtype=None).revision != first
 
 
+def test_tensors_at_odd_bytes(directory: Path) -> None:
+    """The format does not align tensors."""
+    expected = Sequences(load_model(directory, dtype=None), [[1, 2, 3]]).run_alone()[0]
+    path = directory / "model.safetensors"
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = data[8 : 8 + length].rstrip() + b" " * (1 + length % 2)
+    header += b" " * (1 - len(header) % 2)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + data[8 + length :])
+    for dtype in (None, "bf16", "int8"):
+        found = Sequences(load_model(directory, dtype=dtype), [[1, 2, 3]]).run_alone()[0]
+        assert dtype or found.tobytes() == expected.tobytes()
+
+
 def test_packing_lets_go_of_the_file(directory: Path) -> None:
     """A model is in use while its file is replaced by rename, as an upgrade does it."""
     model = load_model(directory, dtype=None)

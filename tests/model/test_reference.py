@@ -1,5 +1,7 @@
 """Each operation of the reference against the plain formula in float64, per dtype."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from homerun.model.config import read_config
 from homerun.model.dtypes import F32, DType, Tensor, from_float32, round_to_bf16, to_float32
 from homerun.model.kv_cache import KVCache
+from homerun.model.loader import load_model
 from homerun.model.ops.base import LinearWeight, Segment
 from homerun.model.ops.reference import ReferenceOps
 from homerun.model.quantize import quantize_rows, quantize_weight
@@ -97,7 +100,7 @@ def test_norm_embedding_and_activations() -> None:
 
 
 @pytest.mark.parametrize("start", [0, 255, 300])
-def test_attention_in_float64(start: int, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_attention_in_float64(start: int, tmp_path: Path) -> None:
     heads, kv_heads, head_dim, rows = 6, 2, 20, 60
     config = read_config(write_checkpoint(tmp_path, "llama"))
     cache = KVCache(config, 64, 16, "fp32")
@@ -121,10 +124,8 @@ def test_attention_in_float64(start: int, tmp_path) -> None:  # type: ignore[no-
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma"])
-def test_other_dtypes_stay_near_float32(family: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_other_dtypes_stay_near_float32(family: str, tmp_path: Path) -> None:
     """Logits of a random model: bounds on the error relative to the logits' spread."""
-    from homerun.model.loader import load_model
-
     directory = write_checkpoint(tmp_path, family)
     ids = random_ids(80, 300)
 
@@ -138,7 +139,7 @@ def test_other_dtypes_stay_near_float32(family: str, tmp_path) -> None:  # type:
         assert np.sqrt((error**2).mean()) < tolerance * expected.std(), dtype
 
 
-def test_cache_geometry(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_cache_geometry(tmp_path: Path) -> None:
     config = read_config(write_checkpoint(tmp_path, "llama"))
     cache = KVCache(config, 5, 16, "fp16")
     total = cache.keys.nbytes + cache.values.nbytes

@@ -1,10 +1,12 @@
-"""A row's bytes do not depend on its neighbours, its place, the chunk, the blocks or the threads."""
+"""A row's bytes do not depend on its neighbours, place, chunk, blocks or the threads."""
 
 import hashlib
 import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,7 @@ def normal(*shape: int, seed: int = 0) -> F32:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def same_in_any_company(function, rows: F32) -> None:  # type: ignore[no-untyped-def]
+def same_in_any_company(function: Callable[[F32], F32], rows: F32) -> None:
     """`function` maps rows to rows: each must be what it is alone, wherever it stands."""
     expected = np.concatenate([function(rows[i : i + 1]) for i in range(len(rows))])
     chance = random.Random(1)
@@ -63,8 +65,6 @@ def test_row_wise_operations(width: int) -> None:
 
 
 def kv_config(directory: Path, heads: int, kv_heads: int, head_dim: int) -> ModelConfig:
-    from dataclasses import replace
-
     config = read_config(write_checkpoint(directory, "llama"))
     return replace(config, num_layers=1, num_heads=heads, num_kv_heads=kv_heads, head_dim=head_dim)
 

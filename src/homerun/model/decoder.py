@@ -74,6 +74,7 @@ class Decoder:
 
         Each row depends only on its own sequence: the ids up to it and the RoPE variant.
         """
+        assert sum(segment.rows for segment in batch.segments) == len(batch.token_ids)
         ops, eps = self._ops, self.config.rms_norm_eps
         # A sequence may run into infinities of its own; the others must not notice.
         with np.errstate(over="ignore", invalid="ignore"):

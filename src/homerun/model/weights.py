@@ -106,7 +106,7 @@ def read_weights(
         found = checkpoint.tensor(name)
         _check_finite(found, name)
         weight = to_float32(found.data, found.dtype)
-        return np.ascontiguousarray(weight + np.float32(1) if config.family == "gemma" else weight)
+        return weight + np.float32(1) if config.family == "gemma" else weight.copy()
 
     def matrix(*names: str) -> LinearWeight:
         return _pack([lambda target, name=name: tensor(name, target) for name in names], dtype, ops)

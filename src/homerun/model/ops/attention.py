@@ -115,7 +115,7 @@ def _scores(rows: F32, keys: F32) -> F32:
 
 
 def _weighted(weights: F32, values: F32) -> F32:
-    """[S, kv_heads, R, 256] · [S, 256, kv_heads, D] -> [S, kv_heads, R, D], at most 64 wide each."""
+    """[S, kv_heads, R, 256] · [S, 256, kv_heads, D] -> [S, kv_heads, R, D], up to 64 wide each."""
     sequences, _, kv_heads, head_dim = values.shape
     width = _piece_width(head_dim)
     pieces = head_dim // width

@@ -83,7 +83,7 @@ class Ops(Protocol):
         qkv [M, (heads + 2 · kv_heads) · head_dim]: queries, keys, values. With a and b the first
         and second half of a head: (a·cos - b·sin, b·cos + a·sin), cosines and sines
         [M, head_dim / 2]. Row i goes to slot slots[i] of `layer`, rounded to the cache's dtype
-        (finite numbers stay finite). Returns float32 [M, heads, head_dim].
+        (beyond float16's range: its largest number). Returns float32 [M, heads, head_dim].
         """
         ...
 
