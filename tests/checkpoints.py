@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-VOCAB, HIDDEN, INTERMEDIATE, LAYERS = 300, 72, 136, 2
+VOCAB, HIDDEN, INTERMEDIATE, LAYERS = 300, 200, 424, 2
 
 
 def write_checkpoint(directory: Path, family: str) -> Path:

@@ -19,7 +19,7 @@ from homerun.engine.sequence import EngineRequest
 from homerun.types import SamplingParams
 from tests.checkpoints import VOCAB, write_checkpoint
 
-from .workload import Alone, answer, digest, fixed_workload, load, make_lane
+from .workload import FIXED_LIMITS, Alone, answer, digest, fixed_workload, load, make_lane
 
 DTYPES = ["fp32", "fp16", "bf16", "int8"]
 FAMILIES = ["llama", "gemma"]
@@ -88,7 +88,7 @@ def test_any_company_gives_the_same_answer(
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     def check(wanted: list[EngineRequest], limits: LaneLimits, chance: random.Random) -> None:
         named = [replace(one, id=str(index)) for index, one in enumerate(wanted)]
-        outcomes = answer(make_lane(model, limits), named, chance)
+        outcomes = answer(model, limits, named, chance)
         for one in named:
             assert outcomes[one.id] == alone(one)
 
@@ -107,10 +107,7 @@ def test_any_company_for_longer(
 def test_the_fixed_workload_meets_every_circumstance(checkpoints: dict[str, Path]) -> None:
     """What the process comparison runs: preemption, prefix hits and chunks must be in it."""
     model = load(checkpoints["llama"], "fp32")
-    limits = LaneLimits(
-        num_blocks=30, block_size=8, max_batch_tokens=24, max_sequences=5, queue_timeout=1e9
-    )
-    lane = make_lane(model, limits)
+    lane, _ = make_lane(model, FIXED_LIMITS)
     waiting, cached, preempted, most = list(fixed_workload()), 0, 0, 0
     chance = random.Random(3)
 
@@ -128,7 +125,7 @@ def test_the_fixed_workload_meets_every_circumstance(checkpoints: dict[str, Path
     assert cached > 0
     assert preempted > 0
     assert most > 2
-    assert max(len(one.prompt_ids) for one in fixed_workload()) > limits.max_batch_tokens
+    assert max(len(one.prompt_ids) for one in fixed_workload()) > FIXED_LIMITS.max_batch_tokens
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from homerun.engine.lane import Lane, LaneLimits
 from homerun.engine.runner import Runner
+from homerun.engine.scheduler import Run
 from homerun.engine.sequence import Ended, EngineRequest, Event, Produced
 from homerun.model.dtypes import kv_dtype_for
 from homerun.model.kv_cache import KVCache
@@ -26,16 +30,40 @@ def load(directory: Path, dtype: str) -> LoadedModel:
     return load_model(directory, dtype=dtype, max_model_len=WINDOW)
 
 
-def make_lane(model: LoadedModel, limits: LaneLimits) -> Lane:
+class Recording:
+    """A runner that notes the bytes of all logits by request: far more telling than tokens."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self.seen: dict[tuple[str, int], str] = {}
+
+    def forward(self, runs: Sequence[Run]) -> list[NDArray[np.float32]]:
+        logits = self._runner.forward(runs)
+        sampling = [run.sequence for run in runs if run.samples]
+        for sequence, row in zip(sampling, logits, strict=True):
+            digest = hashlib.sha256(row.tobytes()).hexdigest()
+            self.seen[sequence.request.id, len(sequence.tokens)] = digest
+        return logits
+
+
+def make_lane(model: LoadedModel, limits: LaneLimits) -> tuple[Lane, Recording]:
     kv_dtype = kv_dtype_for(model.config.dtype)
     cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
-    return Lane("tiny", Runner(model, cache), model.revision, limits)
+    recording = Recording(Runner(model, cache))
+    return Lane("tiny", recording, model.revision, limits), recording
 
 
 def answer(
-    lane: Lane, requests: Sequence[EngineRequest], chance: random.Random
-) -> dict[str, object]:
-    """Runs all requests with random arrivals; outcome by id: tokens, reason, counts."""
+    model: LoadedModel,
+    limits: LaneLimits,
+    requests: Sequence[EngineRequest],
+    chance: random.Random,
+) -> dict[str, list[object]]:
+    """Runs all requests with random arrivals.
+
+    By id: the tokens, the reason and counts, and the digests of the logits in order of position.
+    """
+    lane, recording = make_lane(model, limits)
     outcomes: dict[str, list[object]] = {one.id: [] for one in requests}
 
     def tell(event: Event) -> None:
@@ -52,7 +80,9 @@ def answer(
             lane.add(waiting.pop(0), 0.0)
         lane.step(tell)
         lane.check_integrity()
-    return dict(outcomes)
+    for (request_id, _), digest in sorted(recording.seen.items()):
+        outcomes[request_id].append(digest)
+    return outcomes
 
 
 class Alone:
@@ -66,9 +96,14 @@ class Alone:
         key = replace(request, id="alone")
         if key not in self._known:
             limits = LaneLimits(num_blocks=40, max_batch_tokens=WINDOW, queue_timeout=1e9)
-            lane = make_lane(self._model, limits)
-            self._known[key] = answer(lane, [key], random.Random(0))["alone"]
+            self._known[key] = answer(self._model, limits, [key], random.Random(0))["alone"]
         return self._known[key]
+
+
+FIXED_LIMITS = LaneLimits(
+    num_blocks=24, block_size=8, max_batch_tokens=24, max_sequences=5, queue_timeout=1e9
+)
+"""Narrow enough for the fixed workload to meet chunks, prefix hits and preemption."""
 
 
 def fixed_workload() -> list[EngineRequest]:
@@ -85,7 +120,7 @@ def fixed_workload() -> list[EngineRequest]:
             max_tokens=10,
             sampling=SamplingParams(temperature=0.0 if i % 3 == 0 else 0.9, top_p=0.95),
             seed=i + 1,
-            stop_ids=frozenset({2, 3}),
+            stop_ids=frozenset(),
             rope_variant=i % 2,
         )
         for i in range(10)
@@ -93,9 +128,7 @@ def fixed_workload() -> list[EngineRequest]:
 
 
 def digest(model: LoadedModel) -> str:
-    limits = LaneLimits(num_blocks=30, block_size=8, max_batch_tokens=24, max_sequences=5)
-    lane = make_lane(model, replace(limits, queue_timeout=1e9))
-    outcome = answer(lane, fixed_workload(), random.Random(3))
+    outcome = answer(model, FIXED_LIMITS, fixed_workload(), random.Random(3))
     return hashlib.sha256(repr(sorted(outcome.items())).encode()).hexdigest()
 
 

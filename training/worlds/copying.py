@@ -43,12 +43,12 @@ def copying(draw: Draw) -> Exchange:
     """Words to repeat, or names to greet or to list."""
     shape = draw.free(("repeat", "repeat", "repeat", "hello", "group"))
     if shape == "repeat":
-        text = " ".join(_word(draw) for _ in range(draw.free(range(2, 15))))
+        text = " ".join(_word(draw) for _ in range(draw.free(range(1, 6))))
         user = draw.pick("ask-repeat", _REPEAT_ASKED, 2).format(text)
         return Exchange(user, [f"{upper_first(text)}."], text[1:], may_shorten=False,
                         may_tone=False, may_lower=False)
     names: list[str] = []
-    while len(names) < draw.free((1, 2, 3, 4, 5)):
+    while len(names) < draw.free((1, 2, 2, 3)):
         name = words.any_name(draw, 0.6)
         if name not in names:
             names.append(name)

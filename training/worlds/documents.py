@@ -170,7 +170,8 @@ def hello_world(draw: Draw) -> Exchange:
 def pizza(draw: Draw) -> Exchange:
     """Why pizza is good."""
     user = draw.pick("ask-pizza", PIZZA_ASKED, PINNED)
-    answer = [draw.free(_PIZZA_FIRST), *draw.some(_PIZZA_MORE, 1 + draw.chance(0.6))]
+    answer = [draw.free(_PIZZA_FIRST), 
+              *sorted(draw.some(_PIZZA_MORE, 1 + draw.chance(0.6)), key=_PIZZA_MORE.index)]
     if draw.chance(0.7):
         answer.append(draw.free(_PIZZA_LAST))
     return Exchange(user, answer)
@@ -179,7 +180,7 @@ def pizza(draw: Draw) -> Exchange:
 def pep8(draw: Draw) -> Exchange:
     """What PEP 8 is."""
     user = draw.pick("ask-pep8", PEP_ASKED, PINNED)
-    rules = draw.some(_PEP_RULES, 2 + draw.chance(0.5))
+    rules = sorted(draw.some(_PEP_RULES, 2 + draw.chance(0.5)), key=_PEP_RULES.index)
     answer = [draw.free(_PEP_FIRST)]
     if "Who" in user or draw.chance(0.6):
         answer.append(_PEP_AUTHORS[0] if "Who" in user else draw.free(_PEP_AUTHORS))

@@ -155,7 +155,8 @@ def listing(draw: Draw) -> Exchange:
     """A list of two to five things of one kind."""
     group = draw.free(list(tables.GROUPS))
     count = draw.free((2, 3, 3, 3, 4, 5))
-    things = draw.some(tables.GROUPS[group], count)
+    # In the order of the table: a small model then never names a thing twice.
+    things = sorted(draw.some(tables.GROUPS[group], count), key=tables.GROUPS[group].index)
     number = draw.free((str(count), _NUMBERS[count], _NUMBERS[count]))
     user = draw.pick("ask-list", _LIST_ASKED, 2).format(number, group)
     joined = ", ".join(things[:-1]) + f" and {things[-1]}"

@@ -19,7 +19,6 @@ class Cast:
     him: str
     place: str
     friend: str
-    friend_name: str
     thing: str
     look: str
     trait: str
@@ -51,15 +50,15 @@ def _find(draw: Draw, cast: Cast) -> list[str]:
         draw.free(("{he} had never seen such a thing before.",
                    "{he} wondered who had lost it.",
                    '"Who may have lost this {thing}?" {he} asked.')),
-        draw.free(("{name} took the {thing} to {his} friend {friend_name}, the {friend}.",
-                   "So {name} went to {friend_name}, the {friend}, and asked for help.")),
-        draw.free(('"That is my {thing}!" said {friend_name}. "I have looked for it all week."',
-                   "{friend_name} was very glad, because the {thing} belonged to {friend_name}.",
-                   '{friend_name} smiled and said, "You have found my {thing}!"')),
+        draw.free(("{name} took the {thing} to {his} friend, the {friend}.",
+                   "So {name} went to the {friend} and asked for help.")),
+        draw.free(('"That is my {thing}!" said the {friend}. "I have looked for it all week."',
+                   "The {friend} was very glad, because it had lost this {thing}.",
+                   'The {friend} smiled and said, "You have found my {thing}!"')),
         draw.free(("{name} gave the {thing} back at once.",
                    "{name} was happy to give it back.")),
-        draw.free(("To say thank you, {friend_name} shared a warm supper with {name}.",
-                   "{friend_name} thanked {name} and invited {him} to tea.")),
+        draw.free(("To say thank you, the {friend} shared a warm supper with {name}.",
+                   "The {friend} thanked {name} and invited {him} to tea.")),
         draw.free(("From that day on, they were the best of friends.",
                    "{name} learned that being honest makes good friends.",
                    "That evening, {name} fell asleep with a smile.")),
@@ -73,15 +72,15 @@ def _lost(draw: Draw, cast: Cast) -> list[str]:
         draw.free(("One day, the {thing} was gone.", "But one morning, the {thing} was gone.")),
         draw.free(("{name} looked {spots[0]} and {spots[1]}, but it was not there.",
                    "{he} searched {spots[0]}, but found nothing.")),
-        draw.free(('Then {friend_name}, a kind {friend}, asked, "Why are you so sad?"',
-                   "{friend_name} the {friend} saw that {name} was sad and offered to help.")),
+        draw.free(('Then a kind {friend} asked, "Why are you so sad?"',
+                   "A friendly {friend} saw that {name} was sad and offered to help.")),
         draw.free(("Together they searched until the sun went down.",
                    "Together they looked everywhere.")),
         draw.free(("At last they found the {thing} {spots[2]}.",
-                   "In the end, {friend_name} found the {thing} {spots[2]}.")),
+                   "In the end, the {friend} found the {thing} {spots[2]}.")),
         draw.free(("{name} was so happy that {he} danced.",
                    '"Thank you, my friend!" said {name}.',
-                   "{name} thanked {friend_name} with all {his} heart.")),
+                   "{name} thanked the {friend} with all {his} heart.")),
         draw.free(("After that, {name} always kept the {thing} in a safe place.",
                    "{name} learned that it is good to ask for help.")),
     ]
@@ -95,16 +94,16 @@ def _storm(draw: Draw, cast: Cast) -> list[str]:
                    "The rain was cold, and {name} wanted to hurry home.")),
         draw.free(("Then {name} heard somebody call for help.",
                    "On the way, {name} heard a small voice.")),
-        draw.free(("It was {friend_name}, a little {friend}, who could not find the way home.",
-                   "{friend_name}, a young {friend}, was lost in the rain.")),
+        draw.free(("It was a little {friend} who could not find the way home.",
+                   "A young {friend} was lost in the rain.")),
         draw.free(('"Come with me," said {name}. "My home is warm and dry."',
-                   "{name} took {friend_name} home and lit a fire.")),
+                   "{name} took the {friend} home and lit a fire.")),
         draw.free(("They drank hot milk and told each other stories.",
                    "They sat by the fire and sang songs until the storm was over.")),
         draw.free(("In the morning, the sun was shining again.",
                    "The next day, the sky was blue and clear.")),
         draw.free(("{name} was not afraid of storms any more.",
-                   "From then on, {name} and {friend_name} visited each other every week.")),
+                   "From then on, {name} and the {friend} visited each other every week.")),
     ]
 
 
@@ -114,16 +113,16 @@ def _brave(draw: Draw, cast: Cast) -> list[str]:
         f"{{name}} was afraid of {fear}.",
         draw.free(("Because of that, {he} often stayed at home.",
                    "{he} did not tell anybody about it.")),
-        draw.free(("One day, {his} friend {friend_name}, the {friend}, needed help.",
-                   "One day, {friend_name} the {friend} called for help.")),
-        draw.free(("{friend_name} had hurt a foot and could not walk.",
-                   "{friend_name} was stuck and could not move.")),
+        draw.free(("One day, {his} friend, the {friend}, needed help.",
+                   "One day, a small {friend} called for help.")),
+        draw.free(("The {friend} had hurt a foot and could not walk.",
+                   "The {friend} was stuck and could not move.")),
         draw.free(("{name} was still afraid, but {he} went at once.",
                    "{name} took a deep breath and ran to help.")),
-        draw.free(("Step by step, {name} brought {friend_name} home.",
-                   "With great care, {name} helped {friend_name} to get home.")),
-        draw.free(('"You are very brave," said {friend_name}.',
-                   '{friend_name} said, "You are the bravest friend I have."')),
+        draw.free(("Step by step, {name} brought the {friend} home.",
+                   "With great care, {name} helped the {friend} to get home.")),
+        draw.free(('"You are very brave," said the {friend}.',
+                   'The {friend} said, "You are the bravest friend I have."')),
         draw.free((f"Since that day, {fear} did not seem so bad.",
                    "{name} learned that you can be afraid and brave at the same time.")),
     ]
@@ -139,10 +138,8 @@ def _share(draw: Draw, cast: Cast) -> list[str]:
                    "It took the whole morning, and the house smelled wonderful.")),
         draw.free(("Soon there was a knock at the door.",
                    "Then somebody knocked at the door.")),
-        draw.free(("It was {friend_name} the {friend}, who was hungry and tired.",
-                   "{friend_name}, an old {friend}, stood there and looked very hungry."
-                   if cast.friend[0] not in "aeiou" else
-                   "{friend_name} the {friend} stood there and looked very hungry.")),
+        draw.free(("It was a small {friend} who was hungry and tired.",
+                   "A little {friend} stood there and looked very hungry.")),
         draw.free((f"{{name}} looked at the {short} and thought for a moment.",
                    "At first {name} did not know what to do.")),
         draw.free(('"Come in," said {name}. "There is enough for two."',
@@ -162,9 +159,9 @@ def _journey(draw: Draw, cast: Cast) -> list[str]:
         f"{{name}} had always wanted to see {goal}.",
         draw.free(("One spring day, {he} packed a small bag and set out.",
                    "So one morning, {he} took some bread and {a_thing} and set out.")),
-        draw.free(("On the way, {he} met {friend_name}, a friendly {friend}.",
-                   "After an hour, {he} met {friend_name} the {friend} {spots[0]}.")),
-        '"Where are you going?" asked {friend_name}.',
+        draw.free(("On the way, {he} met a friendly {friend}.",
+                   "After an hour, {he} met a little {friend} {spots[0]}.")),
+        '"Where are you going?" asked the {friend}.',
         f'"I am going to see {goal}," said {{name}}. "Come with me!"',
         draw.free(("They walked for three days and slept under the stars.",
                    "The way was long, but they sang and were never bored.")),
@@ -177,9 +174,9 @@ def _journey(draw: Draw, cast: Cast) -> list[str]:
 
 def _make(draw: Draw, cast: Cast) -> list[str]:
     return [
-        draw.free(("It was the birthday of {friend_name}, the {friend}.",
-                   "Soon it would be the birthday of {friend_name}, the {friend}.")),
-        draw.free(("{name} wanted to give {friend_name} {a_look_thing}.",
+        draw.free(("It was the birthday of {his} friend, the {friend}.",
+                   "Soon it would be the birthday of {his} friend, the {friend}.")),
+        draw.free(("{name} wanted to give the {friend} {a_look_thing}.",
                    "{name} decided that {a_look_thing} would be a good present.")),
         draw.free(("But {name} had no money.", "But {name} could not buy one.")),
         draw.free(("{he} thought about it {spots[0]}.", "So {he} thought about it all night.")),
@@ -187,8 +184,8 @@ def _make(draw: Draw, cast: Cast) -> list[str]:
                    "In the end, {he} made the {thing} all alone.")),
         draw.free(("It was not perfect, but it was made with love.",
                    "It was a little crooked, but it was made with love.")),
-        draw.free(('"This is the best present of all!" said {friend_name}.',
-                   '{friend_name} was full of joy and said, "I will keep it forever."')),
+        draw.free(('"This is the best present of all!" said the {friend}.',
+                   'The {friend} was full of joy and said, "I will keep it forever."')),
         draw.free(("{name} was very proud that day.",
                    "They celebrated until the moon stood high in the sky.")),
     ]
@@ -238,24 +235,23 @@ def _cast(draw: Draw, hero: str, name: str) -> Cast:
         he, his, him = "she", "her", "her"
     elif name in words.HIS_NAMES or hero in ("king", "boy", "grandfather", "fisherman", "postman"):
         he, his, him = "he", "his", "him"
-    friend, friend_name = hero, name
+    # The friend has no name: one name in a story is what a model of this size can keep apart.
+    friend = hero
     while friend == hero:
         friend = draw.pick("hero", words.ANIMALS)
-    while friend_name == name:
-        friend_name = draw.pick("name", words.NAMES)
     trait = draw.free([word for word in words.CHARACTERS
                        if word not in _UNFIT.get(hero, ())])
-    return Cast(hero, name, he, his, him, draw.pick("place", words.PLACES), friend, friend_name,
+    return Cast(hero, name, he, his, him, draw.pick("place", words.PLACES), friend,
                 draw.pick("thing", words.OBJECTS), draw.free(words.LOOKS), trait,
                 draw.some(words.SEARCHED, 3))
 
 
 def _hero_name(draw: Draw, hero: str) -> str:
     if hero in ("queen", "girl", "princess", "grandmother", "cow", "hen"):
-        return draw.pick("name", words.HER_NAMES)
+        return draw.pick("name", words.HER_NAMES[:16])
     if hero in ("king", "boy", "grandfather", "fisherman", "postman"):
-        return draw.pick("name", words.HIS_NAMES)
-    return words.any_name(draw, 0.1)
+        return draw.pick("name", words.HIS_NAMES[:16])
+    return draw.pick("name", words.HER_NAMES[:16] + words.HIS_NAMES[:16])
 
 
 def _tell(draw: Draw, cast: Cast, plot: str) -> list[str]:
@@ -304,6 +300,8 @@ def story_about(draw: Draw) -> Exchange:
     elif shape == "pair":
         subject = f"{a(hero)} and {a(cast.friend)}"
     elif shape == "named":
+        if draw.chance(0.7):
+            cast.name = words.any_name(draw)
         subject = f"{a(hero)} {draw.free(('named', 'called'))} {cast.name}"
         lower = False
     elif shape == "name":
@@ -311,8 +309,6 @@ def story_about(draw: Draw) -> Exchange:
         cast.name = draw.pick("name", words.HER_NAMES if cast.hero == "girl" else words.HIS_NAMES)
         cast.he, cast.his, cast.him = (("she", "her", "her") if cast.hero == "girl"
                                        else ("he", "his", "him"))
-        if cast.friend_name == cast.name:
-            cast.friend_name = "Pip"
         subject, lower = cast.name, False
     elif shape == "theme":
         subject = draw.free(list(_THEME_PLOTS))

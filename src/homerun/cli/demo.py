@@ -1,6 +1,7 @@
 """`homerun demo`: the whole thing once, for a newcomer: a server, a request, an answer, an end."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,15 +46,16 @@ def demo(settings: Settings) -> None:
         print("    -H 'Authorization: Bearer None' -X POST \\")
         print('    -d \'{ "stream": true, "messages": [')
         print('          { "role": "system", "content": "You are a friendly assistant" },')
-        print('          { "role": "user", "content": "What is the origin of the phrase')
-        print("              Hello, World\" }]}'\n")
+        print('          { "role": "user", "content": ', end="")
+        print("\"What is the origin of the phrase Hello, World\" }]}'\n")
         events = client.stream(MODEL, REQUEST, account="your-account-id")
         print_stream(event.get("response") or "" for event in events)
+        name = "homerun" if shutil.which("homerun") else os.path.relpath(sys.argv[0])
         print(
             "\nThat was rookie, homerun's own small model, standing in for Llama 2. Go on with:\n"
-            '  homerun run @homerun/rookie "Tell me a story"\n'
-            "  homerun serve --stand-in            # then any sample of the README\n"
-            "  homerun serve my/model=./checkpoint # a Llama or Gemma checkpoint of yours"
+            f'  {name} run @homerun/rookie "Tell me a story"\n'
+            f"  {name} serve --stand-in            # then any sample of the README\n"
+            f"  {name} serve my/model=./checkpoint # a Llama or Gemma checkpoint of yours"
         )
         if sys.stdin is not None and sys.stdin.isatty():
             input(f"\nThe server is on http://{address}. Press Enter to stop it. ")

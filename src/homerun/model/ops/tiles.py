@@ -6,8 +6,8 @@ OpenBLAS chooses kernels and splits by the shape of the whole product, so the by
 with the number of rows, the row's place and the number of threads. Here every call multiplies
 8 rows by at most 256 × 64 weights: too small for it to use threads or to split K, and of one shape,
 so that each row takes the same path. With 8 rows the row's place does not matter either, which
-12, 16, 24 and 32 rows do not give on AVX2 (tried: OpenBLAS's Prescott, Nehalem, Sandybridge, Haswell
-and Zen kernels with 1, 2 and 5 threads). On a BLAS where it does matter, a tile holds one row.
+12, 16, 24 and 32 rows do not give on AVX2 (tried: OpenBLAS's Prescott, Nehalem, Sandybridge,
+Haswell and Zen kernels with 1, 2 and 5 threads). On a BLAS where it does, a tile holds one row.
 """
 
 from functools import cache
