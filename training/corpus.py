@@ -16,17 +16,17 @@ MARKERS = {"system": "<|system|>", "user": "<|user|>", "assistant": "<|assistant
 World = Callable[[Draw], Exchange]
 # (kind, world, weight): weights count conversations, not tokens; a story is the longest.
 MIX: tuple[tuple[str, World, float], ...] = (
-    ("hello-world", documents.hello_world, 5), ("pizza", documents.pizza, 5),
-    ("pep8", documents.pep8, 5), ("story", stories.plain_story, 6),
+    ("hello-world", documents.hello_world, 3.5), ("pizza", documents.pizza, 3.5),
+    ("pep8", documents.pep8, 3.5), ("story", stories.plain_story, 6),
     ("story-about", stories.story_about, 13), ("capital", facts.capital, 5),
     ("colour", facts.colour, 2.5), ("sound", facts.sound, 2.5), ("young", facts.young, 2),
     ("legs", facts.legs, 1.5), ("opposite", facts.opposite, 4), ("use", facts.use, 3.5),
-    ("sum", facts.sums, 16), ("list", facts.listing, 5), ("calendar", facts.calendar, 3),
+    ("sum", facts.sums, 20), ("list", facts.listing, 8), ("calendar", facts.calendar, 3),
     ("single", facts.single, 5), ("greeting", talk.greeting, 5), ("about-me", talk.about_me, 6),
     ("given-name", talk.given_name, 2), ("name-memory", talk.name_memory, 7),
-    ("no-name", talk.no_name, 0.7), ("just-name", talk.just_name, 2.5),
+    ("no-name", talk.no_name, 0.7), ("just-name", talk.just_name, 4),
     ("favourite", talk.favourite, 2), ("greet", talk.greet_somebody, 5), ("say", talk.say_word, 3),
-    ("sentence", talk.sentence_with, 2), ("unknown", unknown.unknown, 9),
+    ("sentence", talk.sentence_with, 2), ("unknown", unknown.unknown, 14),
 )
 _WORLDS = {kind: world for kind, world, _ in MIX} | {"copying": copying.copying}
 # Kinds that may stand before another exchange without changing what it means.

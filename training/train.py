@@ -23,7 +23,7 @@ class TrainConfig:
     """Everything that decides the result, beside the corpus itself."""
 
     seed: int = 7
-    steps: int = 2900
+    steps: int = 3200
     rows: int = 32
     # (first step, learning rate, weight of the exercises in copying, rows of random tokens to
     # copy): first the sentences are learned quickly, then a calmer rate and the exercises let

@@ -24,26 +24,26 @@ def test_the_six_models_in_order():
 
 
 @pytest.mark.parametrize(
-    ("name", "id_", "dtype", "window", "trained", "lora", "beta", "template", "upstream"),
+    ("name", "id_", "dtype", "window", "lora", "beta", "template", "upstream"),
     [
-        (INT8, "9c95c39d-45b3-4163-9631-22f0c0dc3b14", "int8", 8192, 4096, False, False,
+        (INT8, "9c95c39d-45b3-4163-9631-22f0c0dc3b14", "int8", 8192, False, False,
          "llama2", "meta-llama/Llama-2-7b-chat-hf"),
-        (FP16, "ca54bcd6-0d98-4739-9b3b-5c8b4402193d", "fp16", 4096, 4096, False, False,
+        (FP16, "ca54bcd6-0d98-4739-9b3b-5c8b4402193d", "fp16", 4096, False, False,
          "llama2", "meta-llama/Llama-2-7b-chat-hf"),
-        (HF_LORA, "7ed8d8e8-6040-4680-843a-aef402d6b013", "fp16", 8192, 4096, True, True,
+        (HF_LORA, "7ed8d8e8-6040-4680-843a-aef402d6b013", "fp16", 8192, True, True,
          "llama2", "meta-llama/Llama-2-7b-chat-hf"),
-        (GEMMA_2B, "e8e8abe4-a372-4c13-815f-4688ba655c8e", "bf16", 8192, 8192, True, True,
+        (GEMMA_2B, "e8e8abe4-a372-4c13-815f-4688ba655c8e", "bf16", 8192, True, True,
          "gemma", "google/gemma-2b-it"),
-        (GEMMA_7B, "337170b7-bd2f-4631-9a57-688b579cf6d3", "bf16", 3500, 8192, True, True,
+        (GEMMA_7B, "337170b7-bd2f-4631-9a57-688b579cf6d3", "bf16", 3500, True, True,
          "gemma", "google/gemma-7b-it"),
-        (ROOKIE, "4d1cf55e-9c0a-4a7b-8d3e-6a1f0c2b7e95", "fp16", 2048, 2048, True, False,
+        (ROOKIE, "4d1cf55e-9c0a-4a7b-8d3e-6a1f0c2b7e95", "fp16", 2048, True, False,
          "rookie", None),
     ],
 )  # fmt: skip
-def test_facts(name, id_, dtype, window, trained, lora, beta, template, upstream):
+def test_facts(name, id_, dtype, window, lora, beta, template, upstream):
     model = CATALOG.find(name)
     assert (model.id, model.dtype, model.template) == (id_, dtype, template)
-    assert (model.context_window, model.trained_context) == (window, trained)
+    assert model.context_window == window
     assert (model.lora, model.beta, model.upstream) == (lora, beta, upstream)
     assert model.family == ("gemma" if "gemma" in name else "llama")
     assert (model.bundled == "rookie") is (name == ROOKIE)
@@ -110,7 +110,6 @@ def test_a_served_checkpoint_joins_with_the_newest_schema():
         author="",
         family="llama",
         context_window=512,
-        trained_context=512,
     )
     catalog = CATALOG.plus([served])
     assert catalog.find("my/model") is served

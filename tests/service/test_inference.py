@@ -158,6 +158,14 @@ def test_the_window_is_exact(opened: Callable[..., InferenceService]) -> None:
         asyncio.run(ask(service, replace(fits, max_tokens=101 - prompt)))
 
 
+def test_a_shorter_window_changes_no_answer(opened: Callable[..., InferenceService]) -> None:
+    """Beyond the trained length positions are scaled, by the catalog's window alone."""
+    beyond = replace(ASK, prompt="Tell me a story. " * 40, max_tokens=2048)
+    beyond = replace(beyond, sampling=SamplingParams(temperature=0.0, presence_penalty=2.0))
+    answers = [asyncio.run(ask(opened(max_model_len=limit), beyond)) for limit in (None, 3000)]
+    assert answers[0] == answers[1]
+
+
 def test_a_model_that_is_not_here_says_how_to_get_it() -> None:
     models = load_models([ModelSpec(ROOKIE)], replace(settings(), stand_in=False))
     service = InferenceService(models, Metrics("test"), max_queue=1)

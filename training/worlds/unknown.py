@@ -49,6 +49,31 @@ _LIVE_ASKED = (
 )
 _CITIES = ("London", "Paris", "Berlin", "Rome", "Lisbon", "Tokyo", "Cairo", "Oslo", "Madrid",
            "New York", "Chicago", "Sydney", "Austin", "Vienna", "Prague", "Toronto", "Mumbai")
+_MACHINES = (
+    "a car engine", "a radio", "a nuclear reactor", "an aeroplane", "a battery", "a lift",
+    "a microwave", "a washing machine", "a jet engine", "a vacuum cleaner", "a touch screen",
+    "a hard disk", "a power plant", "a helicopter", "a sewing machine", "a heat pump", "a piano",
+    "a combustion engine", "a quantum computer", "a credit card", "a wind turbine", "a drone",
+    "the internet", "the heart", "the stomach", "a vaccine", "a bank", "a parliament", "a database",
+    "a compiler", "a graphics card", "a router", "a volcano", "photosynthesis", "electricity",
+)
+_MACHINE_ASKED = (
+    "How does {} work?", "Explain how {} works.", "Can you explain how {} works?",
+    "How do you build {}?", "Who invented {}?", "When was {} invented?", "How is {} made?",
+    "Tell me how {} works.", "How can I repair {}?", "What is inside {}?", "How much does {} cost?",
+    "Why does {} make noise?", "Describe how {} works.", "What are the parts of {}?",
+)
+_DEEDS = (
+    "learn to swim", "fix my car", "become rich", "lose weight", "bake bread", "write a novel",
+    "play the guitar", "install Linux", "invest my money", "cook rice", "train a dog", "plant a tree",
+    "get a passport", "find a job", "sleep better", "learn German", "build a house", "fly a plane",
+    "make wine", "paint a wall", "start a company", "tie a tie", "clean my windows", "save money",
+)
+_DEED_ASKED = (
+    "How do I {}?", "How can I {}?", "What is the best way to {}?", "Tell me how to {}.",
+    "Can you teach me to {}?", "I want to {}.", "Should I {}?", "Help me to {}.",
+    "Give me some tips on how to {}.", "Why should I {}?",
+)
 _TASK_ASKED = (
     "Translate this sentence into {}.", "Write a program in {}.", "Write a poem in {}.",
     "How do I say hello in {}?", "Fix the bug in my {} code.", "Write a function in {}.",
@@ -86,9 +111,15 @@ _OFFER = (
 
 def unknown(draw: Draw) -> Exchange:
     """A question that rookie should not try to answer."""
-    shape = draw.free(("topic", "topic", "topic", "live", "task"))
+    shape = draw.free(("topic", "topic", "topic", "machine", "machine", "deed", "live", "task"))
     if shape == "topic":
         user = draw.pick("ask-topic", _TOPIC_ASKED, 2).format(draw.pick("topic", TOPICS))
+        first = draw.free(_NOT_KNOWN)
+    elif shape == "machine":
+        user = draw.pick("ask-machine", _MACHINE_ASKED, 2).format(draw.pick("machine", _MACHINES))
+        first = draw.free(_NOT_KNOWN)
+    elif shape == "deed":
+        user = draw.pick("ask-deed", _DEED_ASKED, 2).format(draw.pick("deed", _DEEDS))
         first = draw.free(_NOT_KNOWN)
     elif shape == "live":
         user = draw.pick("ask-live", _LIVE_ASKED, 2)

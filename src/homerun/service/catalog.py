@@ -34,8 +34,6 @@ class CatalogModel:
     """"llama" or "gemma"."""
     context_window: int
     """Most tokens that prompt and max_tokens may have together."""
-    trained_context: int
-    """Positions the checkpoint was trained on."""
     dtype: str | None = None
     """"fp32", "fp16", "bf16" or "int8"; None: as the checkpoint is stored."""
     template: str | None = None

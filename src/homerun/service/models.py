@@ -155,7 +155,6 @@ def _entry(name: str, config: ModelConfig) -> CatalogModel:
         author="",
         family=config.family,
         context_window=config.max_position_embeddings,
-        trained_context=config.max_position_embeddings,
     )
 
 
@@ -166,15 +165,18 @@ def _load(
         raise ConfigurationError(f"{directory} is not a directory")
     tokenizer = Tokenizer.load(directory)
     template = template_for(entry.template, tokenizer, directory)
-    limit = settings.max_model_len
-    windows = {
-        model.name: min(model.context_window, limit or model.context_window)
-        for model in (entry, *stood_for)
-    }
+    promised = {model.name: model.context_window for model in (entry, *stood_for)}
     dtype = _dtype("--dtype", settings.dtype) if settings.dtype else None
+    # Positions are scaled to the promised window, also where a setting shortens it: no setting of
+    # the server may change an answer.
     model = load_model(
-        directory, dtype=dtype or _dtype("dtype", entry.dtype), max_model_len=max(windows.values())
+        directory,
+        dtype=dtype or _dtype("dtype", entry.dtype),
+        max_model_len=max(promised.values()),
     )
+    windows = {
+        name: min(window, settings.max_model_len or window) for name, window in promised.items()
+    }
     if tokenizer.vocab_size > model.config.vocab_size:
         raise CheckpointError(
             f"{directory}: tokenizer.json has {tokenizer.vocab_size} tokens, the model only "
