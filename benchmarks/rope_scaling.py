@@ -91,10 +91,8 @@ def main() -> None:
     edges += [arguments.length >> shift for shift in (4, 3, 2, 1, 0)]
     texts = list(documents(tokenizer, arguments.documents, arguments.length))
     print(f"trained length {trained}, factor {factor:g}; perplexity of held-out answers")
-    print(
-        "positions   "
-        + "".join(f"{f'{a}-{b}':>12}" for a, b in zip(edges, edges[1:], strict=False))
-    )
+    ranges = list(pairwise(edges))
+    print("positions   " + "".join(f"{f'{low}-{high}':>12}" for low, high in ranges))
     for name, rope in variants.items():
         tables = RopeTables(rope, rope, head_dim)
         sums, counts = np.zeros(len(edges) - 1), np.zeros(len(edges) - 1)
@@ -104,10 +102,8 @@ def main() -> None:
                 chosen = wanted[low:high]
                 sums[index] += loss[low:high][chosen].sum()
                 counts[index] += chosen.sum()
-        cells = "".join(
-            f"{math.exp(s / max(1, c)):12.2f}" for s, c in zip(sums, counts, strict=True)
-        )
-        print(f"{name:<12}{cells}")
+        perplexities = np.exp(sums / np.maximum(counts, 1))
+        print(f"{name:<12}" + "".join(f"{value:12.2f}" for value in perplexities))
 
 
 if __name__ == "__main__":
