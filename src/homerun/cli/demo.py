@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from homerun.cli.client import Client
@@ -50,7 +51,7 @@ def demo(settings: Settings) -> None:
         print("\"What is the origin of the phrase Hello, World\" }]}'\n")
         events = client.stream(MODEL, REQUEST, account="your-account-id")
         print_stream(event.get("response") or "" for event in events)
-        name = "homerun" if shutil.which("homerun") else os.path.relpath(sys.argv[0])
+        name = _command_name()
         print(
             "\nThat was rookie, homerun's own small model, standing in for Llama 2. Go on with:\n"
             f'  {name} run @homerun/rookie "Tell me a story"\n'
@@ -68,6 +69,13 @@ def demo(settings: Settings) -> None:
     if server.returncode != 0:
         raise DemoFailed(f"the server ended with status {server.returncode}")
     print("The server has stopped.")
+
+
+def _command_name() -> str:
+    """How to call homerun from here: by its path where the shell would not find it."""
+    script = Path(sys.argv[0])
+    is_hidden = script.name == "homerun" and shutil.which("homerun") is None
+    return os.path.relpath(script) if is_hidden else "homerun"
 
 
 def _wait_until_ready(server: "subprocess.Popen[str]") -> None:
