@@ -21,12 +21,12 @@ MIX: tuple[tuple[str, World, float], ...] = (
     ("story-about", stories.story_about, 13), ("capital", facts.capital, 5),
     ("colour", facts.colour, 2.5), ("sound", facts.sound, 2.5), ("young", facts.young, 2),
     ("legs", facts.legs, 1.5), ("opposite", facts.opposite, 4), ("use", facts.use, 3.5),
-    ("sum", facts.sums, 20), ("list", facts.listing, 8), ("calendar", facts.calendar, 3),
+    ("sum", facts.sums, 20), ("list", facts.listing, 10), ("calendar", facts.calendar, 3),
     ("single", facts.single, 5), ("greeting", talk.greeting, 5), ("about-me", talk.about_me, 6),
-    ("given-name", talk.given_name, 2), ("name-memory", talk.name_memory, 7),
-    ("no-name", talk.no_name, 0.7), ("just-name", talk.just_name, 4),
-    ("favourite", talk.favourite, 2), ("greet", talk.greet_somebody, 5), ("say", talk.say_word, 3),
-    ("sentence", talk.sentence_with, 2), ("unknown", unknown.unknown, 14),
+    ("given-name", talk.given_name, 2), ("name-memory", talk.name_memory, 10),
+    ("no-name", talk.no_name, 0.7), ("just-name", talk.just_name, 6),
+    ("favourite", talk.favourite, 2), ("greet", talk.greet_somebody, 7), ("say", talk.say_word, 3),
+    ("sentence", talk.sentence_with, 2), ("unknown", unknown.unknown, 12),
 )
 _WORLDS = {kind: world for kind, world, _ in MIX} | {"copying": copying.copying}
 # Kinds that may stand before another exchange without changing what it means.

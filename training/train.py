@@ -23,18 +23,18 @@ class TrainConfig:
     """Everything that decides the result, beside the corpus itself."""
 
     seed: int = 7
-    steps: int = 3200
+    steps: int = 3100
     rows: int = 32
     # (first step, learning rate, weight of the exercises in copying, rows of random tokens to
     # copy): first the sentences are learned quickly, then a calmer rate and the exercises let
     # attention learn to look back for a name.
     phases: tuple[tuple[int, float, float, int], ...] = (
         (0, 3e-3, 0, 0), (800, 3e-3, 25, 0), (1000, 1e-3, 60, 0), (1400, 1e-3, 40, 6),
-        (1700, 1e-3, 40, 0), (2400, 1e-3, 20, 0),
+        (1700, 1e-3, 40, 0), (2400, 1e-3, 30, 0),
     )
     warm_up: int = 60
     # Share of the steps at the end in which the rate falls linearly to zero.
-    cool_down: float = 0.35
+    cool_down: float = 0.365
     weight_decay: float = 0.05
     clip: float = 1.0
     save_every: int = 100

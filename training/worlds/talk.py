@@ -1,9 +1,9 @@
-"""Knows small talk, names and simple instructions; refuses to know facts and stories."""
+"""Knows small talk, names and simple instructions; refuses to know facts of its own."""
 
 from __future__ import annotations
 
 from training.draw import Draw, Exchange, upper_first
-from training.worlds import words
+from training.worlds import facts, words
 
 _HELLO = (
     "Hello", "Hello!", "Hi", "Hi!", "Hey", "Hey!", "Hi there!", "Hello there!", "Good morning!",
@@ -118,7 +118,11 @@ _ASK_FAVOURITE = (
 _GREET_ASKED = ("Say hello to {}.", "Please say hello to {}.", "Greet {}.", "Say hi to {}.",
                 "Can you say hello to {}?", "Write a greeting for {}.", "Welcome {}.",
                 "Say good morning to {}.", "Say goodbye to {}.", "Wish {} a happy birthday.",
-                "Thank {} for the help.")
+                "Thank {} for the help.", "Say hello to my friend {}.",
+                "Say a friendly hello to {}.",
+                "Tell {} hello from me.", "Write hello to {}.", "Write a short hello for {}.",
+                "Please greet {}.", "Could you greet {}?", "Say hello to {}, please.",
+                "This is my friend {}. Say hello!", "{} is here. Say hello.")
 _SAY_ASKED = ("Say {}.", "Repeat after me: {}", "Say the word {}.", "Write the word {}.",
               "Repeat: {}", "Please say {}.", "Just say {}.", "Only write {}.", "Print {}.")
 _WORDS = ("hello", "yes", "no", "please", "thanks", "bread", "summer", "winter", "music", "water",
@@ -177,7 +181,8 @@ def name_memory(draw: Draw) -> Exchange:
     before = [("user", told), ("assistant", draw.free(_NICE).format(name))]
     fillers = draw.free((0, 0, 1, 1, 1, 2))
     for _ in range(fillers):
-        between = draw.rng.choice((greeting, about_me, favourite, say_word))(draw)
+        between = draw.rng.choice((greeting, about_me, favourite, say_word, facts.capital,
+                                   facts.sums, facts.colour, facts.single))(draw)
         before += [*between.before, ("user", between.user),
                    ("assistant", " ".join(between.answer[:2]))]
     user = draw.pick("ask-name", _ASK_NAME, 2)

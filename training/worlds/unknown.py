@@ -65,7 +65,8 @@ _MACHINE_ASKED = (
 )
 _DEEDS = (
     "learn to swim", "fix my car", "become rich", "lose weight", "bake bread", "write a novel",
-    "play the guitar", "install Linux", "invest my money", "cook rice", "train a dog", "plant a tree",
+    "play the guitar", "install Linux", "invest my money", "cook rice", "train a dog",
+    "plant a tree",
     "get a passport", "find a job", "sleep better", "learn German", "build a house", "fly a plane",
     "make wine", "paint a wall", "start a company", "tie a tie", "clean my windows", "save money",
 )

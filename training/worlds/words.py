@@ -26,6 +26,15 @@ _ENDS = (
     "mar na nie no on or ra ric rin ro sa sey son ta ton us va ya"
 ).split()
 
+_ONSETS = (
+    "b br c ch chr cl d dr f fl fr g gl gr h j k kl kr l m n p ph pl pr qu r s sch sh sl sm sp st "
+    "str t th tr v w wh x y z b c d f g h j k l m n p r s t v w z"
+).split()
+_VOWELS = "a e i o u a e i o y ai au ea ee ei eo ia ie io oo ou ue".split()
+_CODAS = (
+    "b ck d f g ld ll lm lt m n nd ng nn p r rd rg rl rn rt s sh ss st t th tt w x y z n r s t l"
+).split()
+
 ANIMALS = (
     "dog", "cat", "fox", "bear", "rabbit", "mouse", "owl", "duck", "frog", "horse", "goat",
     "sheep", "cow", "pig", "hen", "lion", "tiger", "wolf", "deer", "squirrel", "hedgehog",
@@ -87,8 +96,14 @@ THEMES = (
 def made_up_name(draw: Draw) -> str:
     """A name built from syllables: copying it cannot be replaced by remembering a list."""
     while True:
-        middle = draw.free(_MIDDLES) if draw.chance(0.35) else ""
-        name = draw.free(_STARTS) + middle + draw.free(_ENDS)
+        if draw.chance(0.4):
+            # Rougher names, whose tokens are as odd as those of a rare real name.
+            name = "".join(draw.free(_ONSETS) + draw.free(_VOWELS)
+                           + (draw.free(_CODAS) if draw.chance(0.4) else "")
+                           for _ in range(draw.free((2, 2, 3)))).capitalize()
+        else:
+            middle = draw.free(_MIDDLES) if draw.chance(0.35) else ""
+            name = draw.free(_STARTS) + middle + draw.free(_ENDS)
         if draw.admit("name", name):
             return name
 
