@@ -42,6 +42,8 @@ def test_settings_that_take_only_some_values() -> None:
         ({"MAX_BATCH_TOKENS": "8"}, "MAX_SEQUENCES"),
         ({"MAX_SEQUENCES": "0"}, "MAX_SEQUENCES"),
         ({"BODY_LIMIT": "0"}, "BODY_LIMIT"),
+        ({"MAX_MODEL_LEN": "0"}, "MAX_MODEL_LEN"),
+        ({"SEND_TIMEOUT": "inf"}, "SEND_TIMEOUT"),
     ],
 )
 def test_values_that_cannot_work_are_named(environment: dict[str, str], named: str) -> None:

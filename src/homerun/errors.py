@@ -64,7 +64,8 @@ class AdapterNotFound(HomerunError):
     """No adapter of this id or name in the caller's account."""
 
     def __init__(self, adapter: str) -> None:
-        super().__init__(f"Finetune {adapter} not found")
+        shown = adapter if len(adapter) <= 64 else adapter[:64] + "…"
+        super().__init__(f"Finetune {shown} not found")
 
 
 class JsonModeUnsupported(HomerunError):

@@ -51,6 +51,8 @@ class Settings:
     body_limit: int = MIB
     header_timeout: float = 10.0
     body_timeout: float = 30.0
+    send_timeout: float = 60.0
+    """A client that takes in nothing of an answer for so long is cut off (Linux)."""
     keepalive_timeout: float = 75.0
     max_connections: int = 1024
     shutdown_timeout: float = 30.0
@@ -65,11 +67,15 @@ class Settings:
         for name in ("max_batch_tokens", "max_sequences", "max_queue", "body_limit"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be at least 1")
+        if self.max_model_len is not None and self.max_model_len < 1:
+            raise ValueError("HOMERUN_MAX_MODEL_LEN must be at least 1")
         if self.max_sequences > self.max_batch_tokens:
             raise ValueError(
                 f"HOMERUN_MAX_BATCH_TOKENS ({self.max_batch_tokens}) must not be less than "
                 f"HOMERUN_MAX_SEQUENCES ({self.max_sequences})"
             )
+        if not 0.001 <= self.send_timeout <= 86400:
+            raise ValueError("HOMERUN_SEND_TIMEOUT must be between 0.001 and 86400")
         if self.log_level.lower() not in LOG_LEVELS:
             raise ValueError(f"HOMERUN_LOG_LEVEL is one of {', '.join(LOG_LEVELS)}")
 

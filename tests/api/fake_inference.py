@@ -25,8 +25,9 @@ class FakeHealth:
 class FakeInference:
     """`words` pieces of text, `pause` seconds apart; counts what happens to it."""
 
-    def __init__(self, words: int = 3, pause: float = 0.0) -> None:
+    def __init__(self, words: int = 3, pause: float = 0.0, word: str = "word") -> None:
         self.words = words
+        self.word = word
         self.pause = pause
         self.error: Exception | None = None
         self.reported = FakeHealth()
@@ -63,7 +64,7 @@ class FakeGeneration:
     async def __aiter__(self):
         for number in range(self._inference.words):
             self.usage = Usage(7, number + 1, 2)
-            yield TextDelta(f"word{number} ")
+            yield TextDelta(f"{self._inference.word}{number} ")
             for _ in range(int(self._inference.pause / 0.01)):
                 if self._inference.stopping:
                     raise RequestAborted("The server is shutting down")

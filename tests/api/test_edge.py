@@ -2,15 +2,18 @@
 
 import contextlib
 import json
+import logging
+import socket
 import time
 from collections.abc import Iterator
 
 import h11
 import pytest
 
-from homerun.api.edge import MAX_HEAD_BYTES, MAX_HEADERS, check_head
+from homerun.api.app import AppState
+from homerun.api.edge import MAX_HEAD_BYTES, MAX_HEADERS, READ_BYTES, EdgeProtocol, check_head
 from homerun.settings import Settings
-from tests.api.fake_inference import PATH, make_state
+from tests.api.fake_inference import PATH, FakeInference, make_state
 from tests.api.live_server import LiveServer, live_server, read_all, read_until
 
 BODY = json.dumps({"prompt": "hi"}).encode()
@@ -218,10 +221,91 @@ def test_expect_100_continue(server: LiveServer):
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_websocket_is_not_spoken(server: LiveServer):
-    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+def test_other_protocols_are_not_spoken(
+    server: LiveServer, protocol: bytes, caplog: pytest.LogCaptureFixture
+):
+    upgrade = b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n"
     answer = server.talk(b"GET /chat HTTP/1.1\r\n" + HOST + upgrade + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
+    assert "pgrade" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a bad chunk size", "TLS"])
+def test_refusals_show_no_internals(server: LiveServer, name: str):
+    assert b"bytearray" not in server.talk(REFUSED[name])
+
+
+def test_a_body_that_breaks_the_protocol_after_its_answer(
+    server: LiveServer, caplog: pytest.LogCaptureFixture
+):
+    chunked = HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
+    answer = server.talk(b"POST /nowhere HTTP/1.1\r\n" + chunked)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_flood_of_tiny_chunks_is_read_in_small_portions(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+):
+    portions: list[int] = []
+    receive = EdgeProtocol.data_received
+
+    def watched(self: EdgeProtocol, data: bytes) -> None:
+        portions.append(len(data))
+        receive(self, data)
+
+    monkeypatch.setattr(EdgeProtocol, "data_received", watched)
+    head = POST + HOST + CLOSE + b"Transfer-Encoding: chunked\r\n\r\n"
+    answer = server.talk(head + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
+    assert b" 413 " in answer
+    assert max(portions) <= READ_BYTES
+
+
+# Clients that go away or stop reading while they are answered.
+
+
+def cancelled(state: AppState) -> bool:
+    """Whether a request was, within 5 s, given up because its client left."""
+    deadline = time.monotonic() + 5
+    while b'homerun_cancelled_total{reason="disconnect"} 1.0' not in state.metrics.render():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.parametrize("late", [b"", b"\r\n", GET + HOST + b"\r\n", b"x" * 50_000])
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
+def test_a_client_that_leaves_is_noticed_whatever_it_sent_before(late: bytes, upgrade: bytes):
+    state = make_state(FakeInference(words=1000, pause=0.02), Settings(port=0))
+    with live_server(state) as server:
+        with server.connect() as connection:
+            connection.sendall(POST + HOST + LENGTH + upgrade + b"\r\n" + BODY)
+            time.sleep(0.2)
+            connection.sendall(late)
+            time.sleep(0.2)
+        assert cancelled(state)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="needs Linux")
+def test_a_client_that_stops_reading_is_cut_off_and_disturbs_nobody():
+    inference = FakeInference(words=500, word="x" * 100_000)
+    state = make_state(inference, Settings(port=0, send_timeout=0.5))
+    body = json.dumps({"prompt": "hi", "stream": True}).encode()
+    with live_server(state) as server, server.connect() as connection:
+        connection.sendall(POST + HOST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert server.talk(GET + HOST + CLOSE + b"\r\n").startswith(b"HTTP/1.1 200 ")
+        assert cancelled(state)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="needs Linux")
+def test_a_client_that_only_waits_is_not_cut_off():
+    state = make_state(FakeInference(words=1, pause=1.5), Settings(port=0, send_timeout=0.3))
+    with live_server(state) as server:
+        answer = server.talk(POST + HOST + LENGTH + CLOSE + b"\r\n" + BODY)
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_the_cap_on_connections():

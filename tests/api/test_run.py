@@ -11,7 +11,13 @@ from starlette.routing import Route
 
 from homerun.api.errors import error_response
 from homerun.api.run import MAX_IGNORED_SHOWN, ignored_header, run
-from homerun.errors import ContextOverflow, GenerationFailed, HomerunError, QueueFull
+from homerun.errors import (
+    AdapterNotFound,
+    ContextOverflow,
+    GenerationFailed,
+    HomerunError,
+    QueueFull,
+)
 from homerun.logs import RequestRecord
 from homerun.service.catalog import Catalog
 from homerun.settings import Settings
@@ -245,8 +251,20 @@ def test_ignored_fields_are_named():
     assert answer.headers["homerun-ignored-fields"] == "stop, na%C3%AFve%0D%0Aset-cookie%3A%20x"
 
 
+def test_an_adapter_is_logged_once_it_is_found():
+    body = {"prompt": "x", "lora": "mine"}
+    _, record = post(FakeInference(FINISHED), body, GEMMA_2B)
+    assert record.lora == "mine"
+    body["lora"] = "anything a caller may write\n" * 1000
+    answer, record = post(FakeInference(refusal=AdapterNotFound(body["lora"])), body, GEMMA_2B)
+    assert (answer.status_code, record.lora) == (404, None)
+    assert len(answer.content) < 300
+
+
 def test_many_and_long_ignored_fields():
     assert ignored_header(("a" * 65, "messages[].name")) == "a" * 64 + "..., messages[].name"
+    # Proxies hold headers of 4 KiB and less.
+    assert len(ignored_header(tuple(f"{i}" + "😀" * 64 for i in range(99)))) < 4000
     names = tuple(map(str, range(MAX_IGNORED_SHOWN + 3)))
     assert ignored_header(names).endswith("15, and 3 more")
 

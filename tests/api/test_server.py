@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from homerun.api import listener as listener_module
 from homerun.api.listener import address_of, holder_of, listen
-from homerun.api.server import bind
+from homerun.api.server import OTHER_FILES, allow_connections, bind
 from homerun.errors import ConfigurationError
 from homerun.settings import Settings
 from homerun.store.database import Database
@@ -41,6 +42,24 @@ def get(path: str) -> bytes:
 
 
 # Binding.
+
+
+def test_the_limit_of_open_files_is_raised_for_all_connections(monkeypatch: pytest.MonkeyPatch):
+    chosen: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limits: chosen.append(limits))
+    allow_connections(900)
+    assert chosen == []
+    allow_connections(1024)
+    assert chosen == [(1024 + OTHER_FILES, 4096)]
+
+
+def test_more_connections_than_the_system_allows_are_refused():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        pytest.skip("there is no limit here")
+    with pytest.raises(ConfigurationError, match=f"allows {hard} "):
+        bind(Settings(port=0, max_connections=hard), None)
 
 
 @linux

@@ -132,7 +132,7 @@ DEEP = b'{"prompt": "x", "extra": ' + b"[" * 70 + b"]" * 70 + b"}"
             bad("invalid JSON: invalid character (byte 31)"),
         ),
         (b'{"prompt": "x", "temperature": 1e999}', 400, bad("invalid JSON: number out of range")),
-        (b'{"prompt": "\\ud800"}', 400, bad("invalid JSON: Input data was truncated (byte 20)")),
+        (b'{"prompt": "\\ud800"}', 400, bad("invalid JSON: lone surrogate (byte 12)")),
         (b'{"prompt": "\xff"}', 400, bad("invalid JSON: not UTF-8 (byte 12)")),
         (b'{"prompt": "x"', 400, bad("invalid JSON: Input data was truncated (byte 14)")),
         (DEEP, 400, bad("invalid JSON: nested deeper than 64 levels")),

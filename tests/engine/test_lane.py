@@ -1,5 +1,6 @@
 """The engine on a toy model: mixes, preemption, prefixes, aborts and faults."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from homerun.engine import sampler
 from homerun.engine.scheduler import Run, Scheduler
-from homerun.engine.sequence import Ended, EngineRequest, Failed
+from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Started
 from homerun.errors import GenerationFailed, QueueTimeout, RequestAborted
 from homerun.types import FinishReason, SamplingParams
 
@@ -63,6 +64,53 @@ def test_every_request_gets_its_own_answer_in_any_company(
         shared.check_integrity()
     for one in wanted:
         assert answers.outcome(one.id) == alone(replace(one, id=one.id + "/alone"))
+
+
+@given(
+    wanted=st.lists(REQUESTS, min_size=1, max_size=12),
+    spare=st.integers(0, 3),
+    batch=st.integers(1, 12),
+    width=st.integers(1, 12),
+    chance=st.randoms(use_true_random=False),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_oldest_moves_on_in_every_step_of_the_tightest_lane(
+    wanted: list[EngineRequest], spare: int, batch: int, width: int, chance: random.Random
+) -> None:
+    """So everyone ends: who is the oldest ends within its own number of tokens."""
+    needed = max(-(-(len(one.prompt_ids) + one.max_tokens) // 4) for one in wanted)
+    tight = lane(num_blocks=needed + spare, max_batch_tokens=max(batch, width), max_sequences=width)
+    answers, started, living, queue = Answers(), [], [], list(wanted)
+
+    def tell(event: Event) -> None:
+        answers(event)
+        if isinstance(event, Started):
+            started.append(event.request_id)
+        if isinstance(event, Ended | Failed):
+            living.remove(event.request_id)
+
+    def progress() -> tuple[str, int] | None:
+        """The oldest living request and how far it is."""
+        sequence = next(iter(tight._scheduler), None)
+        return sequence and (sequence.request.id, sequence.computed)
+
+    while queue or tight.busy:
+        while queue and (not tight.busy or chance.random() < 0.5):
+            tight.add(queue[0], 0.0)
+            living.append(queue.pop(0).id)
+        if chance.random() < 0.1:
+            tight.fail(chance.choice(living), RequestAborted(), tell)
+        before = progress()
+        tight.step(tell)
+        tight.check_integrity()
+        assert [one.request.id for one in tight._scheduler] == living, "not in order of arrival"
+        if before is not None:
+            oldest, computed = before
+            assert oldest not in living or progress() > (oldest, computed)
+    assert started == [one.id for one in wanted if one.id in started], "somebody was overtaken"
+    for one in wanted:
+        if not isinstance(answers.last(one.id), Failed):
+            assert answers.outcome(one.id) == alone(replace(one, id=one.id + "/alone"))
 
 
 def test_preemption_happens_and_changes_nothing() -> None:

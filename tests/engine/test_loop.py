@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from homerun.engine.lane import Lane
+from homerun.engine.lane import Lane, StepStats
 from homerun.engine.loop import Engine
 from homerun.engine.scheduler import Run
-from homerun.engine.sequence import Ended, Event, Failed
+from homerun.engine.sequence import Ended, Event, Failed, Produced
 from homerun.errors import GenerationFailed, QueueFull, RequestAborted
 
 from .toy import Answers, alone, lane, request
@@ -167,16 +167,111 @@ def test_a_step_that_fails_as_a_whole_does_not_end_the_engine(
     assert isinstance(harness.answers.last(second.id), Ended)
 
 
-def test_an_outlet_that_fails_does_not_end_the_engine() -> None:
+def test_a_request_that_cannot_be_queued_ends_alone(harness: Harness) -> None:
+    for one in (request([]), request([1], model="nobody's"), request([1], max_tokens=10**6)):
+        harness.engine.submit(one)
+        assert harness.finished(one.id)
+        assert harness.answers.outcome(one.id) == (GenerationFailed,)
+    fine = request([1])
+    harness.engine.submit(fine)
+    assert harness.finished(fine.id)
+    assert isinstance(harness.answers.last(fine.id), Ended)
+
+
+def test_aborts_take_no_place_in_the_queue(harness: Harness) -> None:
+    harness.gate.clear()
+    first = request([1])
+    harness.engine.submit(first)
+    eventually(lambda: harness.lane.waiting_count == 0 and harness.lane.busy)
+    for number in range(20):  # more than the queue holds
+        harness.engine.abort(f"gone/{number}")
+    second = request([2])
+    harness.engine.submit(second)
+    harness.gate.set()
+    for one in (first, second):
+        assert harness.finished(one.id)
+        assert isinstance(harness.answers.last(one.id), Ended)
+
+
+def test_who_was_let_in_just_before_the_end_is_told() -> None:
+    told, late = list[Event](), request([1])
+    engine = Engine([lane()], told.extend)
+
+    def submit_and_stop() -> None:
+        engine.submit(late)
+        engine.stop(0)
+
+    class Lock(threading.Condition):
+        """Lets another thread in as soon as the engine has looked at its commands."""
+
+        entered = False
+
+        def __exit__(self, *args: object) -> None:
+            super().__exit__(*args)  # type: ignore[arg-type]
+            if threading.current_thread() is engine._thread and not self.entered:
+                self.entered = True
+                other = threading.Thread(target=submit_and_stop)
+                other.start()
+                other.join()
+
+    engine._wake = Lock()
+    engine.abort("nobody")
+    engine.start()
+    eventually(lambda: not engine.health(5).alive)
+    assert [event.request_id for event in told] == [late.id]
+    assert isinstance(told[0], Failed)
+
+
+def test_a_slow_model_does_not_hold_back_the_words_of_another() -> None:
+    gate, told = threading.Event(), list[Event]()
+
+    def hold(run: Run) -> None:
+        assert gate.wait(10)
+
+    fast, slow = lane(), lane(hold)
+    slow.name = "slow"
+    engine = Engine([fast, slow], told.extend)
+    engine.submit(request([1]))
+    engine.submit(request([1], model="slow"))
+    engine.start()
+    try:
+        eventually(lambda: any(isinstance(event, Produced) for event in told))
+    finally:
+        gate.set()
+        engine.stop()
+
+
+def test_an_outlet_or_a_meter_that_fails_does_not_end_the_engine() -> None:
     calls: list[int] = []
 
     def outlet(events: Sequence[Event]) -> None:
         calls.append(len(events))
-        raise RuntimeError("the listener is gone")
+        if len(calls) == 1:
+            raise RuntimeError("the listener is gone")
 
-    engine = Engine([lane()], outlet)
+    def on_step(stats: StepStats) -> None:
+        raise RuntimeError("the meter is broken")
+
+    engine = Engine([lane()], outlet, on_step=on_step)
     engine.start()
-    engine.submit(request([1]))
-    eventually(lambda: bool(calls))
+    one = request([1], max_tokens=5, stop_ids=frozenset())
+    engine.submit(one)
+    eventually(lambda: sum(calls) == 1 + 5 + 1)  # Started, the tokens, Ended
     assert engine.health(5).alive
     engine.stop()
+
+
+def test_a_thread_that_fails_tells_everyone_and_lets_nobody_in(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.gate.clear()
+    wanted = [request([i]) for i in range(5)]
+    for one in wanted:
+        harness.engine.submit(one)
+    monkeypatch.setattr(Engine, "_step", lambda self, lane: 1 / 0)
+    harness.gate.set()
+    for one in wanted:
+        assert harness.finished(one.id)
+    eventually(lambda: not harness.engine.health(5).alive)
+    with pytest.raises(RequestAborted):
+        harness.engine.submit(request([1]))

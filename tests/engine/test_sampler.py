@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from homerun.engine import sampler
 from homerun.engine.sampler import NotFinite, draw, draw_plainly, penalized, ranked, sample, uniform
 from homerun.types import SamplingParams
 
@@ -28,6 +29,19 @@ def test_fast_draw_is_the_plain_one(
     scores: NDArray[np.float64], params: SamplingParams, u: float
 ) -> None:
     assert draw(scores, params, u) == draw_plainly(scores, params, u)
+
+
+@given(scores=SCORES, params=CUTS, u=st.floats(0, 1, exclude_max=True))
+@settings(max_examples=200, deadline=None)
+def test_how_many_are_ranked_first_changes_nothing(
+    scores: NDArray[np.float64], params: SamplingParams, u: float
+) -> None:
+    expected = draw_plainly(scores, params, u)
+    with pytest.MonkeyPatch.context() as patch:
+        for first, growth in ((1, 2), (3, 5), (64, 2)):
+            patch.setattr(sampler, "FIRST_CANDIDATES", first)
+            patch.setattr(sampler, "GROWTH", growth)
+            assert draw(scores, params, u) == expected
 
 
 @given(scores=SCORES, count=st.integers(1, 320))

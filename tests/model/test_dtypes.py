@@ -36,6 +36,14 @@ def test_every_bf16_survives_the_way_there_and_back() -> None:
     np.testing.assert_array_equal(float32_to_bf16(bf16_to_float32(bits))[numbers], bits[numbers])
 
 
+def test_every_fp16_is_widened_exactly() -> None:
+    values = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    finite = values[np.isfinite(values)]
+    for part in (values, finite, finite[::-3]):  # with and without infinities and NaN
+        ours = to_float32(part, "fp16")
+        np.testing.assert_array_equal(ours.view(np.uint32), part.astype(np.float32).view(np.uint32))
+
+
 def test_fp16_keeps_finite_numbers_finite() -> None:
     values = np.array([70000, -1e30, 65504, 1.0, np.inf], np.float32)
     stored = to_float32(from_float32(np.clip(values, -1e38, 1e38), "fp16"), "fp16")

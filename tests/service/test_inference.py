@@ -291,3 +291,15 @@ def test_whole_characters_whatever_the_tokens(opened: Callable[..., InferenceSer
         text.encode()
         assert finished.usage.completion_tokens <= 40
         assert isinstance(Detokenizer(tokenizer).finish(), str)
+
+
+def test_a_prompt_without_tokens(
+    opened: Callable[..., InferenceService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As raw text of no characters is for a tokenizer without BOS; the engine must not see it."""
+    service = opened()
+    monkeypatch.setattr(Tokenizer, "encode_raw", lambda self, text: [])
+    with pytest.raises(BadInput, match="no tokens"):
+        asyncio.run(ask(service, replace(ASK, raw=True)))
+    assert service.health(30).alive
+    asyncio.run(ask(service))

@@ -164,10 +164,10 @@ def test_unusable_templates_are_checkpoint_errors(
     ],
 )
 def test_templates_cannot_work_without_end(source: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(BadInput):
         render_template(compile_template(source), {})
-    assert time.monotonic() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_the_usual_helpers_work() -> None:

@@ -16,6 +16,9 @@ from homerun.settings import Settings
 MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers together."""
 MAX_HEADERS = 100
+READ_BYTES = 8 * 1024
+"""Taken from a socket at once: chunks of one byte cost the parser 2 us per byte, and asyncio's own
+256 KiB of them would keep the event loop from everybody else for half a second."""
 
 _LONE_CR_OR_LF = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _HOST_VALUE = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?")
@@ -98,6 +101,7 @@ class EdgeProtocol(H11Protocol):
             self.transport = transport
             transport.close()
             return
+        transport.max_size = READ_BYTES  # type: ignore[attr-defined]
         super().connection_made(transport)
         self._watch()
 
@@ -107,6 +111,11 @@ class EdgeProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        waits = not self.conn.at_head and self.conn.their_state is not h11.SEND_BODY
+        if waits and len(self.conn.trailing_data[0]) <= MAX_HEAD_BYTES:
+            # uvicorn stops reading at the first byte of a next request; then nobody would see
+            # the client of this one go away.
+            self.flow.resume_reading()
         self._watch()
 
     def on_response_complete(self) -> None:
@@ -115,11 +124,19 @@ class EdgeProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Tells a peer that broke the protocol so, unless an answer has begun, and hangs up."""
+        if self.cycle and not self.cycle.response_complete:
+            # Whoever is at work on the request shall not answer as well.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         error = self.conn.refusal
         status = error.error_status_hint if error else HTTPStatus.BAD_REQUEST
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._answer(status, str(error or msg))
+            self._answer(status, str(error or msg).partition(": bytearray")[0])
         self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        # There is nothing to upgrade to; uvicorn would log advice for every such request.
+        return False
 
     def _watch(self) -> None:
         """Keeps the deadline running exactly while the peer owes us bytes that nobody awaits."""

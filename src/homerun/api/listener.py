@@ -43,6 +43,10 @@ def listen(settings: Settings, *, closed: bool) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux, where accepted sockets inherit it.
+            # Ends a connection whose peer takes in nothing of what was sent, reading or gone.
+            patience = int(settings.send_timeout * 1000)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
         listener.bind(address)
         # Binding alone does not fail where another socket has the port but listens to it later.
         listener.listen(BACKLOG)

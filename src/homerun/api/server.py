@@ -5,6 +5,7 @@ Knows when to start, drain and stop; knows nothing of requests.
 
 import asyncio
 import re
+import resource
 import socket
 import time
 from collections.abc import Callable
@@ -25,17 +26,37 @@ from homerun.store.tokens import TokenStore
 LAST_WORDS_SECONDS = 2.0
 """How long streams may take to send their error event once they were ended."""
 LAG_PROBE_SECONDS = 0.5
+OTHER_FILES = 64
+"""Open files besides connections: database, libraries, the event loop's own; generously."""
 
 
 def bind(settings: Settings, tokens: TokenStore | None) -> socket.socket:
     """The listening socket; early, so that a taken port is told before a model is loaded.
 
-    Raises ConfigurationError in words (see `listener.listen`).
+    Raises ConfigurationError in words (see `listener.listen`, `allow_connections`).
     """
+    allow_connections(settings.max_connections)
     token = settings.token
     if token is not None and not re.fullmatch("[!-~]+", token):
         raise ConfigurationError("HOMERUN_TOKEN must be ASCII characters without spaces")
     return listen(settings, closed=is_closed(settings, tokens))
+
+
+def allow_connections(count: int) -> None:
+    """Lets this process hold so many connections: beyond its limit of files, accepting one fails.
+
+    Raises ConfigurationError where the system does not allow it.
+    """
+    needed = count + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        except (OSError, ValueError):
+            raise ConfigurationError(
+                f"HOMERUN_MAX_CONNECTIONS={count} needs {needed} open files, and this system "
+                f"allows {hard} (ulimit -Hn). Lower the one or raise the other."
+            ) from None
 
 
 def serve(

@@ -3,6 +3,7 @@
 Knows the native field names and our own limits; knows no status codes, templates or token counts.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,11 @@ _LIMITS: Mapping[str, Mapping[str, object]] = {
 }
 _LORA = {"type": "string", "minLength": 1}
 _TOO_DEEP = f"invalid JSON: nested deeper than {MAX_DEPTH} levels"
+# Escapes one by one, pairs of surrogates as one; the group is half a pair.
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _BOOLEANS = {"true": True, "false": False}
 _AS_THEY_ARE = ("prompt", "raw", "stream", "lora")
 _SAMPLING: Mapping[str, Callable[[Any], Any]] = {
@@ -89,6 +95,9 @@ def decode_object(body: bytes) -> dict[str, Any]:
     except msgspec.ValidationError:
         raise BadInput("invalid JSON: number out of range") from None
     except msgspec.DecodeError as error:
+        # msgspec has several texts for these; one of them speaks of truncated input.
+        if half := next((match for match in _ESCAPES.finditer(body) if match[1]), None):
+            raise BadInput(f"invalid JSON: lone surrogate (byte {half.start()})") from None
         where = "" if "(byte " in str(error) else f" (byte {len(body)})"
         reason = str(error).removeprefix("JSON is malformed: ")
         raise BadInput(f"invalid JSON: {reason}{where}") from None

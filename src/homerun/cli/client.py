@@ -7,6 +7,7 @@ import http.client
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from homerun.errors import HomerunError
 
@@ -41,7 +42,7 @@ class Client:
         try:
             connection.request(
                 "POST",
-                f"/client/v4/accounts/{account}/ai/run/{model}",
+                f"/client/v4/accounts/{quote(account, safe='')}/ai/run/{quote(model, safe='@/')}",
                 json.dumps({**body, "stream": True}),
                 {**self._headers, "Content-Type": "application/json"},
             )

@@ -85,7 +85,6 @@ class Lane:
             revision=revision,
         )
         self._by_id: dict[str, Sequence] = {}
-        self._arrivals = 0
 
     @property
     def busy(self) -> bool:
@@ -97,8 +96,7 @@ class Lane:
 
     def add(self, request: EngineRequest, arrived_at: float) -> None:
         """Puts a request at the end of the queue."""
-        sequence = Sequence(request, self._arrivals, arrived_at)
-        self._arrivals += 1
+        sequence = Sequence(request, arrived_at)
         self._scheduler.add(sequence)
         self._by_id[request.id] = sequence
 
@@ -157,11 +155,10 @@ class Lane:
         try:
             logits = iter(self._runner.forward(runs))
         except Exception as error:
-            if len(runs) > 1:
-                return [pair for run in runs for pair in self._forward((run,), tell)]
-            [run] = runs
-            self._blame(run.sequence, error, tell)
-            return []
+            if len(runs) == 1:
+                self._blame(runs[0].sequence, error, tell)
+                return []
+            return [pair for run in runs for pair in self._forward((run,), tell)]
         return [(run, next(logits) if run.samples else None) for run in runs]
 
     def _advance(self, run: Run, logits: Any, tell: Tell) -> None:

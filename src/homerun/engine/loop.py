@@ -1,20 +1,21 @@
 """The engine thread: one way in, one way out. Knows threads and time, no maths and no asyncio.
 
-Other threads put commands into the intake and never touch a lane. Events of a step leave together
-through the outlet, a callable that must be quick (the service hands them to its event loop).
+Other threads put commands into the intake; of a lane they see how many wait, nothing else. Events
+of a step leave together through the outlet, a callable that must be quick (the service hands them
+to its event loop).
 """
 
 import logging
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from homerun.engine.lane import Lane, StepStats
-from homerun.engine.sequence import Ended, EngineRequest, Event, Failed
+from homerun.engine.sequence import EngineRequest, Event, Failed
 from homerun.errors import GenerationFailed, HomerunError, QueueFull, RequestAborted
+from homerun.types import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +59,13 @@ class Engine:
         on_step: Callable[[StepStats], None] | None = None,
     ) -> None:
         self._lanes = {lane.name: lane for lane in lanes}
-        self._lane_of: dict[str, Lane] = {}
         self._outlet = outlet
         self._max_queue = max_queue
         self._on_step = on_step
-        self._intake: deque[_Submit | _Abort] = deque()
+        # The intake. Nobody aborts before submitting, so the order between the two is known.
+        self._submits: list[_Submit] = []
+        self._aborts: list[_Abort] = []
         self._wake = threading.Condition()
-        self._waiting = 0  # queued in lanes, as of the last step
         self._stopping = False
         self._draining = False
         self._beat = time.monotonic()
@@ -82,16 +83,17 @@ class Engine:
         with self._wake:
             if self._draining or self._stopping:
                 raise RequestAborted("The server is shutting down")
-            if self._waiting + len(self._intake) >= self._max_queue:
+            queued = sum(lane.waiting_count for lane in self._lanes.values())
+            if queued + len(self._submits) >= self._max_queue:
                 # Jittered, so that refused clients do not come back together.
                 raise QueueFull(retry_after_s=random.randint(1, 5))
-            self._intake.append(_Submit(request, time.monotonic()))
+            self._submits.append(_Submit(request, time.monotonic()))
             self._wake.notify()
 
     def abort(self, request_id: str, error: HomerunError | None = None) -> None:
         """Ends a request at any stage, from any thread; unknown and finished ones are ignored."""
         with self._wake:
-            self._intake.append(_Abort(request_id, error or RequestAborted()))
+            self._aborts.append(_Abort(request_id, error or RequestAborted()))
             self._wake.notify()
 
     def health(self, limit: float) -> Health:
@@ -113,65 +115,75 @@ class Engine:
             self._thread.join(timeout)
 
     def _run(self) -> None:
-        while True:
-            commands = self._take()
-            events: list[Event] = []
-            for command in commands:
-                self._obey(command, events.append)
-            if self._stopping:
+        try:
+            while self._obey():
                 for lane in self._lanes.values():
-                    lane.fail_all(RequestAborted("The server is shutting down"), events.append)
-                self._release(events)
-                return
-            for lane in self._lanes.values():
-                if lane.busy:
-                    self._step(lane, events.append)
-                    self._beat = time.monotonic()
-            self._waiting = sum(lane.waiting_count for lane in self._lanes.values())
-            self._release(events)
+                    if lane.busy:
+                        self._step(lane)
+        except Exception:
+            logger.exception("the engine thread failed")
+        finally:
+            self._end()
 
-    def _take(self) -> list[_Submit | _Abort]:
-        """Waits until there is something to do; returns the commands given meanwhile."""
+    def _obey(self) -> bool:
+        """Waits for something to do and carries out the commands; False when it is time to end."""
+        events: list[Event] = []
         with self._wake:
-            while not (self._intake or self._stopping or self._busy()):
+            while not (self._submits or self._aborts or self._stopping or self._busy()):
                 self._beat = time.monotonic()
                 self._wake.wait(IDLE_SECONDS)
             self._beat = time.monotonic()
-            commands = list(self._intake)
-            self._intake.clear()
-            self._waiting += sum(isinstance(command, _Submit) for command in commands)
-            return commands
+            for submit in self._submits:
+                self._add(submit, events.append)
+            for abort in self._aborts:
+                for lane in self._lanes.values():
+                    lane.fail(abort.request_id, abort.error, events.append)
+            self._submits.clear()
+            self._aborts.clear()
+            # Read under the lock: whoever was let in before the end has been heard.
+            going_on = not self._stopping
+        self._tell(events)
+        return going_on
 
     def _busy(self) -> bool:
         return any(lane.busy for lane in self._lanes.values())
 
-    def _obey(self, command: _Submit | _Abort, tell: Callable[[Event], None]) -> None:
-        if isinstance(command, _Submit):
-            lane = self._lanes[command.request.model]
-            lane.add(command.request, command.at)
-            self._lane_of[command.request.id] = lane
-        else:
-            lane = self._lane_of.get(command.request_id)
-            if lane is not None:
-                lane.fail(command.request_id, command.error, tell)
-
-    def _step(self, lane: Lane, tell: Callable[[Event], None]) -> None:
+    def _add(self, submit: _Submit, tell: Callable[[Event], None]) -> None:
+        request = submit.request
         try:
-            stats = lane.step(tell)
-            if self._on_step is not None:
-                self._on_step(stats)
+            self._lanes[request.model].add(request, submit.at)
+        except Exception:
+            logger.exception("request %s could not be queued", request.id)
+            tell(Failed(request.id, GenerationFailed(), Usage(len(request.prompt_ids), 0)))
+
+    def _step(self, lane: Lane) -> None:
+        events: list[Event] = []
+        stats = None
+        try:
+            stats = lane.step(events.append)
         except Exception:
             # Not one request's fault but ours: the lane is emptied so that the next can be served.
             logger.exception("a step of %s failed as a whole", lane.name)
-            lane.fail_all(GenerationFailed(), tell)
+            lane.fail_all(GenerationFailed(), events.append)
+        self._beat = time.monotonic()
+        self._tell(events, stats)
 
-    def _release(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, Ended | Failed):
-                self._lane_of.pop(event.request_id, None)
-        if events:
-            try:
+    def _end(self) -> None:
+        """Lets nobody in and tells everybody."""
+        with self._wake:
+            self._stopping = True
+        self._obey()
+        events: list[Event] = []
+        for lane in self._lanes.values():
+            lane.fail_all(RequestAborted("The server is shutting down"), events.append)
+        self._tell(events)
+
+    def _tell(self, events: list[Event], stats: StepStats | None = None) -> None:
+        try:
+            if events:
                 self._outlet(events)
-            except Exception:
-                # A listener that is gone (a closed event loop) must not end the engine.
-                logger.exception("events could not be delivered")
+            if stats is not None and self._on_step is not None:
+                self._on_step(stats)
+        except Exception:
+            # A listener that is gone (a closed event loop) must not end the engine.
+            logger.exception("events could not be delivered")

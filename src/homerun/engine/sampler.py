@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from homerun.types import SamplingParams
 
 FIRST_CANDIDATES = 64
-"""How many candidates are ranked before the tail is looked at; any value gives the same token."""
+GROWTH = 16
+"""How many candidates are ranked first, and how many times as many where the token is not among
+them. Any values give the same token; sorting a whole large vocabulary takes tens of ms."""
 
 _HUGE = 1e300
 """A tiny repetition penalty may not make a finite logit infinite."""
@@ -67,7 +69,9 @@ def penalized(
     """
     scores = logits.astype(np.float64)
     if params.repetition_penalty:
-        seen = np.unique(np.concatenate([_ids(prompt_ids), _ids(output_ids)]))
+        seen = np.zeros(len(scores), dtype=bool)
+        seen[_ids(prompt_ids)] = True
+        seen[_ids(output_ids)] = True
         values = scores[seen]
         penalty = params.repetition_penalty
         with np.errstate(over="ignore"):
@@ -104,14 +108,14 @@ def draw(scores: NDArray[np.float64], params: SamplingParams, u: float) -> int:
             enough = params.top_p * whole
             last = int(np.searchsorted(mass, enough, side="left"))
             if last >= count and count < kept:
-                count = kept
+                count = min(count * GROWTH, kept)
                 continue
             last = min(last, count - 1)
             target = u * float(mass[last])
         else:
             last = count - 1
             if target >= mass[-1] and count < kept:
-                count = kept
+                count = min(count * GROWTH, kept)
                 continue
         return int(ids[min(int(np.searchsorted(mass, target, side="right")), last)])
 

@@ -5,7 +5,6 @@ that are pending, and a plan says how many of the pending ones go into the step.
 prefix hits and preemption all follow from that.
 """
 
-from bisect import insort
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,8 +74,9 @@ class Scheduler:
         self._max_batch_tokens = max_batch_tokens
         self._max_sequences = max_sequences
         self._revision = revision.encode()
+        # Both in order of arrival, and all that run before all that wait.
+        self._running: list[Sequence] = []
         self._waiting: deque[Sequence] = deque()
-        self._running: list[Sequence] = []  # in order of arrival
 
     def __iter__(self) -> Iterator[Sequence]:
         """All living sequences."""
@@ -139,7 +139,7 @@ class Scheduler:
                 self.remove(sequence)
                 continue
             self._waiting.popleft()
-            insort(self._running, sequence, key=lambda s: s.arrival)
+            self._running.append(sequence)
             self._continue(sequence, draft)
             if not sequence.started:
                 sequence.started = True

@@ -71,8 +71,6 @@ class Sequence:
     """One request on its way through the engine. Owned by the scheduler."""
 
     request: EngineRequest
-    arrival: int
-    """Order of arrival; the lower one goes first, always."""
     arrived_at: float
     """Monotonic seconds."""
     tokens: list[int] = field(init=False)

@@ -71,10 +71,25 @@ def round_to_bf16(values: F32) -> F32:
     return bf16_to_float32(float32_to_bf16(values))
 
 
+def fp16_to_float32(values: NDArray[np.float16]) -> F32:
+    """float16 -> the same numbers as float32 (exact), several times faster than NumPy's own cast.
+
+    The bits move to their places in a float32, whose exponent is biased by 112 more.
+    """
+    bits = values.view(np.int16)
+    if ((bits & np.int16(0x7C00)) == 0x7C00).any():  # infinity or NaN: has no such place
+        return values.astype(np.float32)
+    # Widened with its sign; the mask takes the copies of the sign off the exponent.
+    wide = (bits.astype(np.int32) << np.int32(13)) & np.int32(-0x70002000)
+    return wide.view(np.float32) * np.float32(2.0**112)
+
+
 def to_float32(data: NDArray[Any], dtype: FloatDType) -> F32:
     """Numbers stored as `dtype` -> float32 (exact). float32 input comes back as it is."""
     if dtype == "bf16":
         return bf16_to_float32(data)
+    if dtype == "fp16":
+        return fp16_to_float32(data)
     return data.astype(np.float32, copy=False)
 
 

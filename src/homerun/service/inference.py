@@ -14,6 +14,7 @@ from homerun.engine.loop import Engine, Health
 from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Produced, Started
 from homerun.errors import (
     AdapterNotFound,
+    BadInput,
     ContextOverflow,
     GenerationFailed,
     HomerunError,
@@ -82,6 +83,8 @@ class InferenceService:
         self._loop = asyncio.get_running_loop()
         served = self._find(request)
         prompt_ids = await asyncio.to_thread(_encode, request, served)
+        if not prompt_ids:
+            raise BadInput("the prompt has no tokens")
         total = len(prompt_ids) + request.max_tokens
         if total > served.window:
             raise ContextOverflow(total, served.window)
@@ -186,7 +189,7 @@ class Generation:
         self.seed = request.seed
         self.queued_seconds = queued_seconds
         self.usage = Usage(len(request.prompt_ids), 0)
-        """Counts so far; exact once the iteration is over, however it ended."""
+        """Counts of what was taken so far; exact once the iteration ended or failed by itself."""
         self._id = request.id
         self._inbox = inbox
         self._detokenizer = detokenizer
@@ -202,7 +205,7 @@ class Generation:
         try:
             async for item in self._items():
                 yield item
-        except (HomerunError, asyncio.CancelledError, GeneratorExit):
+        except HomerunError:
             raise
         except Exception:
             logger.exception("request %s failed on its way out", self._id)
