@@ -20,16 +20,8 @@ def exercise(metrics: Metrics, model: str, reason: str) -> str:
     metrics.cancelled(reason)
     metrics.rejected(reason)
     metrics.loop_lag(0.001)
-    metrics.step(
-        model,
-        seconds=0.01,
-        sequences=3,
-        running=3,
-        waiting=1,
-        free_blocks=6,
-        total_blocks=10,
-        preempted=1,
-    )
+    metrics.step(model, seconds=0.01, sequences=3, preempted=1)
+    metrics.load(model, running=3, waiting=1, free_blocks=6, total_blocks=10)
     return metrics.render().decode()
 
 

@@ -20,8 +20,12 @@ TOKENIZER_CONVERSATIONS = 40_000
 def main() -> None:
     """Runs the chosen stages; without arguments, all of them."""
     parser = argparse.ArgumentParser(prog="python -m training", description="Makes rookie.")
-    parser.add_argument("--out", type=Path, default=Path("build/rookie"),
-                        help="folder for the state, the log and the checkpoint (build/rookie)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/rookie"),
+        help="folder for the state, the log and the checkpoint (build/rookie)",
+    )
     parser.add_argument("--steps", type=int, default=TrainConfig.steps)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads for torch")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)

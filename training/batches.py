@@ -28,8 +28,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        return Batch(self.tokens.to(device), self.shapes, self.wanted.to(device),
-                     self.targets.to(device))
+        return Batch(
+            self.tokens.to(device), self.shapes, self.wanted.to(device), self.targets.to(device)
+        )
 
 
 def encode(tokenizer: Tokenizer, talk: Conversation) -> tuple[list[int], list[bool]]:

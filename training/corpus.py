@@ -8,30 +8,70 @@ from collections.abc import Callable, Iterator
 from training.draw import Conversation, Draw, Exchange
 from training.worlds import copying, documents, facts, stories, systems, talk, unknown
 
-SPECIALS = ("<|pad|>", "<|bos|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>",
-            "<|tool|>", "<|reserved|>")
+SPECIALS = (
+    "<|pad|>",
+    "<|bos|>",
+    "<|end|>",
+    "<|system|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|tool|>",
+    "<|reserved|>",
+)
 PAD, BOS, END, SYSTEM, USER, ASSISTANT, TOOL, RESERVED = range(8)
 MARKERS = {"system": "<|system|>", "user": "<|user|>", "assistant": "<|assistant|>"}
 
 World = Callable[[Draw], Exchange]
 # (kind, world, weight): weights count conversations, not tokens; a story is the longest.
 MIX: tuple[tuple[str, World, float], ...] = (
-    ("hello-world", documents.hello_world, 3.5), ("pizza", documents.pizza, 3.5),
-    ("pep8", documents.pep8, 3.5), ("story", stories.plain_story, 6),
-    ("story-about", stories.story_about, 13), ("capital", facts.capital, 5),
-    ("colour", facts.colour, 2.5), ("sound", facts.sound, 2.5), ("young", facts.young, 2),
-    ("legs", facts.legs, 1.5), ("opposite", facts.opposite, 4), ("use", facts.use, 3.5),
-    ("sum", facts.sums, 20), ("list", facts.listing, 10), ("calendar", facts.calendar, 3),
-    ("single", facts.single, 5), ("greeting", talk.greeting, 5), ("about-me", talk.about_me, 6),
-    ("given-name", talk.given_name, 2), ("name-memory", talk.name_memory, 10),
-    ("no-name", talk.no_name, 0.7), ("just-name", talk.just_name, 6),
-    ("favourite", talk.favourite, 2), ("greet", talk.greet_somebody, 7), ("say", talk.say_word, 3),
-    ("sentence", talk.sentence_with, 2), ("unknown", unknown.unknown, 12),
+    ("hello-world", documents.hello_world, 3.5),
+    ("pizza", documents.pizza, 3.5),
+    ("pep8", documents.pep8, 3.5),
+    ("story", stories.plain_story, 6),
+    ("story-about", stories.story_about, 13),
+    ("capital", facts.capital, 5),
+    ("colour", facts.colour, 2.5),
+    ("sound", facts.sound, 2.5),
+    ("young", facts.young, 2),
+    ("legs", facts.legs, 1.5),
+    ("opposite", facts.opposite, 4),
+    ("use", facts.use, 3.5),
+    ("sum", facts.sums, 20),
+    ("list", facts.listing, 10),
+    ("calendar", facts.calendar, 3),
+    ("single", facts.single, 5),
+    ("greeting", talk.greeting, 5),
+    ("about-me", talk.about_me, 6),
+    ("given-name", talk.given_name, 2),
+    ("name-memory", talk.name_memory, 10),
+    ("no-name", talk.no_name, 0.7),
+    ("just-name", talk.just_name, 6),
+    ("favourite", talk.favourite, 2),
+    ("greet", talk.greet_somebody, 7),
+    ("say", talk.say_word, 3),
+    ("sentence", talk.sentence_with, 2),
+    ("unknown", unknown.unknown, 12),
 )
 _WORLDS = {kind: world for kind, world, _ in MIX} | {"copying": copying.copying}
 # Kinds that may stand before another exchange without changing what it means.
-_BEFORE = ("pizza", "pep8", "hello-world", "capital", "colour", "sound", "opposite", "use", "sum",
-           "single", "greeting", "about-me", "greet", "unknown", "list", "story")
+_BEFORE = (
+    "pizza",
+    "pep8",
+    "hello-world",
+    "capital",
+    "colour",
+    "sound",
+    "opposite",
+    "use",
+    "sum",
+    "single",
+    "greeting",
+    "about-me",
+    "greet",
+    "unknown",
+    "list",
+    "story",
+)
 
 
 def _casual(draw: Draw, text: str, may_lower: bool) -> str:
@@ -57,8 +97,11 @@ def _draw_one(draw: Draw, kind: str) -> Conversation:
                 if not earlier.may_shorten:
                     continue
                 earlier.answer = earlier.answer[:1]
-            turns += [*earlier.before, ("user", _casual(draw, earlier.user, earlier.may_lower)),
-                      ("assistant", " ".join(earlier.answer))]
+            turns += [
+                *earlier.before,
+                ("user", _casual(draw, earlier.user, earlier.may_lower)),
+                ("assistant", " ".join(earlier.answer)),
+            ]
     turns += exchange.before
     turns.append(("user", _casual(draw, exchange.user, exchange.may_lower)))
     turns.append(("assistant", " ".join(exchange.answer)))

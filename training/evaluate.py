@@ -18,8 +18,17 @@ from training.tokenizer import load_tokenizer
 from training.train import held_out_batches, held_out_loss
 
 Turns = tuple[tuple[str, str], ...]
-FACT_KINDS = ("capital", "colour", "sound", "young", "legs", "opposite", "use", "calendar",
-              "single")
+FACT_KINDS = (
+    "capital",
+    "colour",
+    "sound",
+    "young",
+    "legs",
+    "opposite",
+    "use",
+    "calendar",
+    "single",
+)
 FRIENDLY = ("system", "You are a friendly assistant")
 SAMPLES: tuple[Turns, ...] = (
     (FRIENDLY, ("user", "What is the origin of the phrase Hello, World")),
@@ -28,9 +37,13 @@ SAMPLES: tuple[Turns, ...] = (
     (FRIENDLY, ("user", "Tell me a story")),
     (("user", "Tell me all about PEP-8"),),
     (("user", "Tell me a story about a dog who finds a key"),),
-    (("user", "Hello! My name is Maria."), ("assistant", "Hello, Maria! It is nice to meet you."),
-     ("user", "What is the capital of Italy?"), ("assistant", "The capital of Italy is Rome."),
-     ("user", "What is my name?")),
+    (
+        ("user", "Hello! My name is Maria."),
+        ("assistant", "Hello, Maria! It is nice to meet you."),
+        ("user", "What is the capital of Italy?"),
+        ("assistant", "The capital of Italy is Rome."),
+        ("user", "What is my name?"),
+    ),
     (("user", "What is 7 + 5?"),),
     (("system", "Answer in one sentence."), ("user", "Why is pizza so good?")),
     (("user", "List three colours."),),
@@ -46,28 +59,37 @@ class Speaker:
         self.tokenizer = load_tokenizer(folder / "tokenizer.json")
         self.model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
-    def answer(self, talks: list[Turns], temperature: float = 0.0,
-               limit: int = 200) -> list[tuple[str, bool]]:
+    def answer(
+        self, talks: list[Turns], temperature: float = 0.0, limit: int = 200
+    ) -> list[tuple[str, bool]]:
         """For each prompt the answer and whether it ended by itself within `limit` tokens."""
         answers: dict[int, tuple[str, bool]] = {}
         prompts = [encode_prompt(self.tokenizer, turns) for turns in talks]
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
         for at in range(0, len(order), 32):
-            places = order[at:at + 32]
+            places = order[at : at + 32]
             width = max(len(prompts[place]) for place in places)
             rows = [[PAD] * (width - len(prompts[place])) + prompts[place] for place in places]
-            mask = [[0] * (width - len(prompts[place])) + [1] * len(prompts[place])
-                    for place in places]
-            sampling = ({"do_sample": True, "temperature": temperature, "top_k": 0}
-                        if temperature > 0 else
-                        {"do_sample": False, "temperature": None, "top_k": None})
+            mask = [
+                [0] * (width - len(prompts[place])) + [1] * len(prompts[place]) for place in places
+            ]
+            sampling = (
+                {"do_sample": True, "temperature": temperature, "top_k": 0}
+                if temperature > 0
+                else {"do_sample": False, "temperature": None, "top_k": None}
+            )
             with torch.no_grad():
                 grown = self.model.generate(
-                    input_ids=torch.tensor(rows), attention_mask=torch.tensor(mask),
-                    max_new_tokens=limit, pad_token_id=PAD, eos_token_id=END, **sampling)
+                    input_ids=torch.tensor(rows),
+                    attention_mask=torch.tensor(mask),
+                    max_new_tokens=limit,
+                    pad_token_id=PAD,
+                    eos_token_id=END,
+                    **sampling,
+                )
             for place, row in zip(places, grown[:, width:].tolist(), strict=True):
                 ended = END in row
-                said = row[:row.index(END)] if ended else row
+                said = row[: row.index(END)] if ended else row
                 answers[place] = (self.tokenizer.decode(said), ended)
         return [answers[place] for place in range(len(talks))]
 
@@ -87,12 +109,15 @@ def _ask(speaker: Speaker, talks: list[Conversation]) -> list[tuple[str, bool]]:
     return speaker.answer([talk.turns[:-1] for talk in talks])
 
 
-def _expected(speaker: Speaker, kind: str, count: int,
-              held_out: bool) -> list[tuple[Conversation, str, bool]]:
+def _expected(
+    speaker: Speaker, kind: str, count: int, held_out: bool
+) -> list[tuple[Conversation, str, bool]]:
     """Conversations of a kind with the answer given and whether it has what is expected."""
     talks = [talk for talk in conversations(123, count, held_out, kind) if talk.expect]
-    return [(talk, said, str(talk.expect).lower() in said.lower())
-            for talk, (said, _) in zip(talks, _ask(speaker, talks), strict=True)]
+    return [
+        (talk, said, str(talk.expect).lower() in said.lower())
+        for talk, (said, _) in zip(talks, _ask(speaker, talks), strict=True)
+    ]
 
 
 def _curve(log: Path) -> list[str]:
@@ -100,12 +125,14 @@ def _curve(log: Path) -> list[str]:
         return ["(no log)"]
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     lines = [line for line in lines if "held_out" in line]
-    kept = lines[::max(1, len(lines) // 12)]
+    kept = lines[:: max(1, len(lines) // 12)]
     if lines and kept[-1] is not lines[-1]:
         kept.append(lines[-1])
     rows = ["| step | tokens | training loss | held-out loss |", "|---|---|---|---|"]
-    return rows + [f"| {line['step']} | {line['tokens']:,} | {line['loss']} | "
-                   f"{line['held_out']} |" for line in kept]
+    return rows + [
+        f"| {line['step']} | {line['tokens']:,} | {line['loss']} | {line['held_out']} |"
+        for line in kept
+    ]
 
 
 def check_format(folder: Path) -> float:
@@ -140,8 +167,10 @@ def evaluate(folder: Path, log: Path, report: Path) -> None:
     memory = _expected(speaker, "name-memory", 96, True)
     greet = _expected(speaker, "greet", 64, True)
     stories = _expected(speaker, "story-about", 64, True)
-    known = {kind: _share([hit for *_, hit in _expected(speaker, kind, 64, False)])
-             for kind in ("name-memory", "greet", "story-about")}
+    known = {
+        kind: _share([hit for *_, hit in _expected(speaker, kind, 64, False)])
+        for kind in ("name-memory", "greet", "story-about")
+    }
     rows = [
         ("held-out loss (nats for each token)", f"{loss:.3f}"),
         ("held-out perplexity", f"{math.exp(loss):.2f}"),
@@ -160,23 +189,42 @@ def evaluate(folder: Path, log: Path, report: Path) -> None:
         ("story keeps its subject, held-out", _share([hit for *_, hit in stories])),
         ("largest logit difference to transformers", f"{difference:.1e}"),
     ]
-    lines = ["# How rookie does", "", "Written by the training command. Greedy answers unless a "
-             "temperature is named; held-out conversations use at least one name, thing, number "
-             "pair or wording that training never saw.", "",
-             "| measure | value |", "|---|---|", *[f"| {name} | {value} |" for name, value in rows],
-             "", "Facts by kind: " + ", ".join(
-                 f"{kind} {_share(hits)}" for kind, hits in kinds.items()) + ".",
-             "", "## Loss", "", *_curve(log), "", "## Sample answers", ""]
+    lines = [
+        "# How rookie does",
+        "",
+        "Written by the training command. Greedy answers unless a "
+        "temperature is named; held-out conversations use at least one name, thing, number "
+        "pair or wording that training never saw.",
+        "",
+        "| measure | value |",
+        "|---|---|",
+        *[f"| {name} | {value} |" for name, value in rows],
+        "",
+        "Facts by kind: "
+        + ", ".join(f"{kind} {_share(hits)}" for kind, hits in kinds.items())
+        + ".",
+        "",
+        "## Loss",
+        "",
+        *_curve(log),
+        "",
+        "## Sample answers",
+        "",
+    ]
     for turns, (said, _), (warm, _) in zip(
-            SAMPLES, speaker.answer(list(SAMPLES)),
-            speaker.answer(list(SAMPLES), temperature=0.6), strict=True):
+        SAMPLES,
+        speaker.answer(list(SAMPLES)),
+        speaker.answer(list(SAMPLES), temperature=0.6),
+        strict=True,
+    ):
         lines += [f"**{role}:** {text}  " for role, text in turns]
         lines += [f"**rookie (greedy):** {said}  ", f"**rookie (temperature 0.6):** {warm}", ""]
     text = "\n".join(lines)
     print(text)
     report.write_text(text + "\n", encoding="utf-8")
-    misses = [(talk, said) for talk, said, hit in facts + sums_new + memory + greet + stories
-              if not hit]
+    misses = [
+        (talk, said) for talk, said, hit in facts + sums_new + memory + greet + stories if not hit
+    ]
     with (folder.parent / "misses.jsonl").open("w", encoding="utf-8") as target:
         for talk, said in misses:
             target.write(json.dumps({"kind": talk.kind, "turns": talk.turns, "said": said}) + "\n")

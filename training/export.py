@@ -50,40 +50,74 @@ def export_checkpoint(state_path: Path, tokenizer_path: Path, target: Path) -> N
     """Writes config, tokenizer and float16 weights; the tied head is not stored."""
     target.mkdir(parents=True, exist_ok=True)
     state = torch.load(state_path, map_location="cpu", weights_only=True)
-    weights = {public_name(name): value.to(torch.float16).contiguous()
-               for name, value in state["model"].items()}
+    weights = {
+        public_name(name): value.to(torch.float16).contiguous()
+        for name, value in state["model"].items()
+    }
     save_file(weights, str(target / "model.safetensors"), metadata={"format": "pt"})
     # The library writes the file for its owner alone; a package has to be readable by all.
     (target / "model.safetensors").chmod(0o644)
-    _write(target / "config.json", {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", **asdict(ModelConfig()),
-        "hidden_act": "silu", "attention_bias": False, "attention_dropout": 0.0,
-        "mlp_bias": False, "initializer_range": 0.02, "rope_scaling": None, "use_cache": True,
-        "tie_word_embeddings": True, "bos_token_id": BOS, "eos_token_id": END,
-        "pad_token_id": PAD, "torch_dtype": "float16", "dtype": "float16",
-    })
-    _write(target / "generation_config.json", {
-        "bos_token_id": BOS, "eos_token_id": END, "pad_token_id": PAD,
-        "do_sample": True, "temperature": 0.6,
-    })
-    shutil.copyfile(tokenizer_path, target / "tokenizer.json")
-    _write(target / "tokenizer_config.json", {
-        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": SPECIALS[BOS],
-        "eos_token": SPECIALS[END], "pad_token": SPECIALS[PAD], "model_max_length": 2048,
-        "clean_up_tokenization_spaces": False, "add_prefix_space": False,
-        "added_tokens_decoder": {
-            str(place): {"content": text, "lstrip": False, "normalized": False, "rstrip": False,
-                         "single_word": False, "special": True}
-            for place, text in enumerate(SPECIALS)
+    _write(
+        target / "config.json",
+        {
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            **asdict(ModelConfig()),
+            "hidden_act": "silu",
+            "attention_bias": False,
+            "attention_dropout": 0.0,
+            "mlp_bias": False,
+            "initializer_range": 0.02,
+            "rope_scaling": None,
+            "use_cache": True,
+            "tie_word_embeddings": True,
+            "bos_token_id": BOS,
+            "eos_token_id": END,
+            "pad_token_id": PAD,
+            "torch_dtype": "float16",
+            "dtype": "float16",
         },
-        "chat_template": CHAT_TEMPLATE,
-    })
+    )
+    _write(
+        target / "generation_config.json",
+        {
+            "bos_token_id": BOS,
+            "eos_token_id": END,
+            "pad_token_id": PAD,
+            "do_sample": True,
+            "temperature": 0.6,
+        },
+    )
+    shutil.copyfile(tokenizer_path, target / "tokenizer.json")
+    _write(
+        target / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": SPECIALS[BOS],
+            "eos_token": SPECIALS[END],
+            "pad_token": SPECIALS[PAD],
+            "model_max_length": 2048,
+            "clean_up_tokenization_spaces": False,
+            "add_prefix_space": False,
+            "added_tokens_decoder": {
+                str(place): {
+                    "content": text,
+                    "lstrip": False,
+                    "normalized": False,
+                    "rstrip": False,
+                    "single_word": False,
+                    "special": True,
+                }
+                for place, text in enumerate(SPECIALS)
+            },
+            "chat_template": CHAT_TEMPLATE,
+        },
+    )
 
 
 def load_checkpoint(folder: Path) -> Rookie:
     """Our model in float32 with the weights of an exported checkpoint."""
     stored: dict[str, Tensor] = load_file(str(folder / "model.safetensors"))
     model = Rookie(ModelConfig())
-    model.load_state_dict({name: stored[public_name(name)].float()
-                           for name in model.state_dict()})
+    model.load_state_dict({name: stored[public_name(name)].float() for name in model.state_dict()})
     return model.eval()

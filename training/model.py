@@ -108,9 +108,9 @@ class Rookie(nn.Module):
 
         `wanted` int64 names the flat positions whose logits are needed; None means all.
         """
-        positions = torch.cat([
-            torch.arange(length, device=tokens.device).repeat(rows) for rows, length in shapes
-        ])
+        positions = torch.cat(
+            [torch.arange(length, device=tokens.device).repeat(rows) for rows, length in shapes]
+        )
         cos, sin = self.cos[positions].unsqueeze(1), self.sin[positions].unsqueeze(1)
         x = self.embed_tokens(tokens)
         for layer in self.layers:

@@ -29,8 +29,12 @@ class TrainConfig:
     # copy): first the sentences are learned quickly, then a calmer rate and the exercises let
     # attention learn to look back for a name.
     phases: tuple[tuple[int, float, float, int], ...] = (
-        (0, 3e-3, 0, 0), (800, 3e-3, 25, 0), (1000, 1e-3, 60, 0), (1400, 1e-3, 40, 6),
-        (1700, 1e-3, 40, 0), (2400, 1e-3, 30, 0),
+        (0, 3e-3, 0, 0),
+        (800, 3e-3, 25, 0),
+        (1000, 1e-3, 60, 0),
+        (1400, 1e-3, 40, 6),
+        (1700, 1e-3, 40, 0),
+        (2400, 1e-3, 30, 0),
     )
     warm_up: int = 60
     # Share of the steps at the end in which the rate falls linearly to zero.
@@ -80,8 +84,10 @@ def held_out_loss(model: Rookie, batches: list[Batch]) -> float:
 def held_out_batches(tokenizer: Tokenizer, count: int) -> list[Batch]:
     """`count` batches of held-out conversations, 32 rows each."""
     talks = list(conversations(99, count * 32, held_out=True))
-    return [collate([encode(tokenizer, talk) for talk in talks[at:at + 32]])
-            for at in range(0, len(talks), 32)]
+    return [
+        collate([encode(tokenizer, talk) for talk in talks[at : at + 32]])
+        for at in range(0, len(talks), 32)
+    ]
 
 
 def train(tokenizer: Tokenizer, config: TrainConfig, out: Path) -> Rookie:
@@ -92,9 +98,14 @@ def train(tokenizer: Tokenizer, config: TrainConfig, out: Path) -> Rookie:
     plain = [p for p in model.parameters() if p.dim() < 2]
     matrices = [p for p in model.parameters() if p.dim() == 2]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": config.weight_decay},
-         {"params": plain, "weight_decay": 0.0}],
-        lr=config.phases[0][1], betas=(0.9, 0.98), eps=1e-8, fused=True,
+        [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ],
+        lr=config.phases[0][1],
+        betas=(0.9, 0.98),
+        eps=1e-8,
+        fused=True,
     )
     first, seen = 0, 0
     state_path = out / "state.pt"
@@ -121,14 +132,26 @@ def train(tokenizer: Tokenizer, config: TrainConfig, out: Path) -> Rookie:
         total, count = total + loss.item(), count + 1
         done = step + 1
         if done % 20 == 0 or done == config.steps:
-            line = {"step": done, "loss": round(total / count, 4), "rate": round(rate, 6),
-                    "tokens": seen, "seconds": round(time.time() - began, 1)}
+            line = {
+                "step": done,
+                "loss": round(total / count, 4),
+                "rate": round(rate, 6),
+                "tokens": seen,
+                "seconds": round(time.time() - began, 1),
+            }
             total, count = 0.0, 0
             if done % config.save_every == 0 or done == config.steps:
                 line["held_out"] = round(held_out_loss(model, checks), 4)
                 scratch = state_path.with_suffix(".tmp")
-                torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                            "step": done, "seen": seen}, scratch)
+                torch.save(
+                    {
+                        "model": model.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "step": done,
+                        "seen": seen,
+                    },
+                    scratch,
+                )
                 scratch.replace(state_path)
             with (out / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")

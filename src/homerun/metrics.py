@@ -123,23 +123,20 @@ class Metrics:
 
     # Called with the statistics of each engine step.
 
-    def step(
-        self,
-        model: str,
-        *,
-        seconds: float,
-        sequences: int,
-        running: int,
-        waiting: int,
-        free_blocks: int,
-        total_blocks: int,
-        preempted: int,
-    ) -> None:
-        """One engine step of one model, and the engine's state after it."""
+    def step(self, model: str, *, seconds: float, sequences: int, preempted: int) -> None:
+        """One engine step of one model."""
         name = self._model(model)
         self._step_seconds.labels(name).observe(seconds)
         self._batch_size.labels(name).observe(sequences)
         self._preemptions.labels(name).inc(preempted)
+
+    # Called before `render`.
+
+    def load(
+        self, model: str, *, running: int, waiting: int, free_blocks: int, total_blocks: int
+    ) -> None:
+        """How full the engine is with one model at this moment."""
+        name = self._model(model)
         self._running.labels(name).set(running)
         self._waiting.labels(name).set(waiting)
         self._kv_blocks.labels(name, "free").set(free_blocks)

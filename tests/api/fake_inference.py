@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from homerun.api.app import AppState
+from homerun.api.state import AppState
 from homerun.errors import RequestAborted
 from homerun.metrics import Metrics
 from homerun.service.catalog import Catalog
@@ -49,6 +49,9 @@ class FakeInference:
         if self.error is not None:
             raise self.error
         return FakeGeneration(self)
+
+    def report_load(self) -> None:
+        pass
 
 
 class FakeGeneration:

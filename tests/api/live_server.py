@@ -5,8 +5,9 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from homerun.api.app import AppState, create_app
+from homerun.api.app import create_app
 from homerun.api.server import Server, bind
+from homerun.api.state import AppState
 
 
 class LiveServer:

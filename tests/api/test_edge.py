@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import h11
 import pytest
 
-from homerun.api.app import AppState
 from homerun.api.edge import MAX_HEAD_BYTES, MAX_HEADERS, READ_BYTES, EdgeProtocol, check_head
+from homerun.api.state import AppState
 from homerun.settings import Settings
 from tests.api.fake_inference import PATH, FakeInference, make_state
 from tests.api.live_server import LiveServer, live_server, read_all, read_until

@@ -250,6 +250,12 @@ def test_every_bound_of_every_model_from_both_sides(server: Server) -> None:
                 assert outside.status_code == 400
 
 
+def test_asking_for_a_queue_is_refused(server: Server) -> None:
+    url = f"{server.url}/client/v4/accounts/x/ai/run/{INT8}?queueRequest=true"
+    response = requests.post(url, json={"requests": [{"prompt": "Hi"}]}, timeout=30)
+    check(server, response, 400, bad("'queueRequest' is not supported by this server yet"))
+
+
 def test_null_for_an_optional_field_is_absent(server: Server) -> None:
     for name in ("max_tokens", "temperature", "stream", "lora", "tools", "response_format", "seed"):
         answer = server.run(INT8, {"prompt": "Hi", "max_tokens": 2, name: None})

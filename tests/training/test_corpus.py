@@ -96,7 +96,10 @@ def test_text_never_contains_markers_and_answers_end_well(
     for talk in trained + held_out:
         assert talk.turns[-1][0] == "assistant"
         for role, text in talk.turns:
-            assert text == text.strip() and text and "{" not in text and "  " not in text
+            assert text
+            assert text == text.strip()
+            assert "{" not in text
+            assert "  " not in text
             assert not any(mark in text for mark in corpus.SPECIALS)
             if role == "assistant":
                 assert text.rstrip('"')[-1] in ".!?", text

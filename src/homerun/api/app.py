@@ -5,8 +5,6 @@ Knows routes and the order of the layers around them; every decision is made els
 
 import logging
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -21,6 +19,7 @@ from homerun.api import ops
 from homerun.api.errors import describe, error_response
 from homerun.api.guard import Guard
 from homerun.api.run import run
+from homerun.api.state import AppState
 from homerun.errors import (
     ConfigurationError,
     HomerunError,
@@ -31,14 +30,9 @@ from homerun.errors import (
     RequestTooLarge,
 )
 from homerun.logs import RequestRecord
-from homerun.metrics import Metrics
-from homerun.service.catalog import Catalog
-from homerun.settings import Settings
-from homerun.store.tokens import TokenStore
 
 if TYPE_CHECKING:
-    from homerun.engine.loop import Health
-    from homerun.service.inference import InferenceService
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -50,24 +44,6 @@ _REJECTIONS: dict[type[Exception], str] = {
 
 OPS_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 """Neither logged nor counted: they are asked all day. They answer while the server drains."""
-
-
-@dataclass(slots=True)
-class AppState:
-    """What handlers find at `request.app.state.homerun`."""
-
-    settings: Settings
-    catalog: Catalog
-    inference: "InferenceService"
-    tokens: TokenStore | None
-    """None: only the static token counts."""
-    health: "Callable[[], Health]"
-    """How the engine is doing."""
-    models: Sequence[str]
-    """Names that requests can use."""
-    metrics: Metrics
-    draining: bool = field(default=False, init=False)
-    """Set once, when the server is told to stop."""
 
 
 def create_app(state: AppState) -> Starlette:

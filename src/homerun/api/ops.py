@@ -1,24 +1,21 @@
 """What watches the server asks: `/livez`, `/readyz`, `/metrics`. Knows no accounts."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from homerun.api.errors import json_response
+from homerun.api.state import AppState
+from homerun.engine.loop import Health
 from homerun.errors import ConfigurationError
 from homerun.metrics import CONTENT_TYPE
-
-if TYPE_CHECKING:
-    from homerun.api.app import AppState
-    from homerun.engine.loop import Health
 
 RETRY_SECONDS = 1
 
 
 def not_ready(
-    health: "Health", *, models: Sequence[str], draining: bool, database: bool
+    health: Health, *, models: Sequence[str], draining: bool, database: bool
 ) -> tuple[str, ...]:
     """Why the server should get no requests now; empty when it should."""
     reasons = {
@@ -53,10 +50,11 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Prometheus' text format."""
     state: AppState = request.app.state.homerun
+    state.inference.report_load()
     return Response(state.metrics.render(), headers={"content-type": CONTENT_TYPE})
 
 
-def _database_answers(state: "AppState") -> bool:
+def _database_answers(state: AppState) -> bool:
     try:
         if state.tokens is not None:
             state.tokens.exists()

@@ -6,7 +6,6 @@ Knows the order of the steps; validation, generation and framing are elsewhere.
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -17,14 +16,12 @@ from homerun.api.disconnect import until_disconnected
 from homerun.api.errors import REQUEST_ID_HEADER, describe, json_response
 from homerun.api.guard import read_body
 from homerun.api.sse import encode_stream
+from homerun.api.state import AppState
 from homerun.api.validation import parse_request
 from homerun.api.wire import result_object, success_envelope
-from homerun.errors import RequestAborted
+from homerun.errors import BadInput, RequestAborted
 from homerun.logs import RequestRecord
 from homerun.types import Finished, GenerationItem, TextDelta
-
-if TYPE_CHECKING:
-    from homerun.api.app import AppState
 
 STREAM_HEADERS = {
     "content-type": "text/event-stream",
@@ -49,6 +46,8 @@ async def run(request: Request) -> Response:
     record: RequestRecord = request.state.record
     model = state.catalog.find(request.path_params["model"])
     record.model = model.name
+    if request.query_params.get("queueRequest", "false") != "false":
+        raise BadInput("'queueRequest' is not supported by this server yet")
     body = await read_body(request, state.settings)
     if len(body) > OFF_LOOP_BYTES:
         parsed = await asyncio.to_thread(parse_request, body, model)

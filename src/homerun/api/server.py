@@ -14,10 +14,10 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
-from homerun.api.app import AppState
 from homerun.api.edge import edge_protocol
 from homerun.api.guard import is_closed
 from homerun.api.listener import address_of, listen
+from homerun.api.state import AppState
 from homerun.errors import ConfigurationError
 from homerun.metrics import Metrics
 from homerun.settings import Settings

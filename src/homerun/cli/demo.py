@@ -48,7 +48,7 @@ def demo(settings: Settings) -> None:
         print('    -d \'{ "stream": true, "messages": [')
         print('          { "role": "system", "content": "You are a friendly assistant" },')
         print('          { "role": "user", "content": ', end="")
-        print("\"What is the origin of the phrase Hello, World\" }]}'\n")
+        print('"What is the origin of the phrase Hello, World" }]}\'\n')
         events = client.stream(MODEL, REQUEST, account="your-account-id")
         print_stream(event.get("response") or "" for event in events)
         name = _command_name()

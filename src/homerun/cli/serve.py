@@ -6,9 +6,10 @@ import time
 from collections.abc import Sequence
 
 from homerun import __version__
-from homerun.api.app import AppState, create_app
+from homerun.api.app import create_app
 from homerun.api.server import bind
 from homerun.api.server import serve as serve_app
+from homerun.api.state import AppState
 from homerun.logs import configure_logging
 from homerun.metrics import Metrics
 from homerun.native import native_available, require_native

@@ -54,11 +54,18 @@ class StepStats:
     """The part of `seconds` spent in the model."""
     tokens: int
     sequences: int
+    preempted: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLoad:
+    """How full a lane is at this moment."""
+
+    model: str
     running: int
     waiting: int
     free_blocks: int
     total_blocks: int
-    preempted: int
 
 
 class Forward(Protocol):
@@ -89,6 +96,17 @@ class Lane:
     @property
     def busy(self) -> bool:
         return bool(self._by_id)
+
+    @property
+    def load(self) -> LaneLoad:
+        """Counts only: other threads may look too."""
+        return LaneLoad(
+            self.name,
+            self._scheduler.running_count,
+            self._scheduler.waiting_count,
+            self._pool.free_count,
+            self._pool.num_blocks,
+        )
 
     @property
     def waiting_count(self) -> int:
@@ -136,10 +154,6 @@ class Lane:
             forward_seconds=forward_seconds,
             tokens=plan.tokens,
             sequences=len(plan.runs),
-            running=self._scheduler.running_count,
-            waiting=self._scheduler.waiting_count,
-            free_blocks=self._pool.free_count,
-            total_blocks=self._pool.num_blocks,
             preempted=plan.preempted,
         )
 

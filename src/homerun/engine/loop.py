@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from homerun.engine.lane import Lane, StepStats
+from homerun.engine.lane import Lane, LaneLoad, StepStats
 from homerun.engine.sequence import EngineRequest, Event, Failed
 from homerun.errors import GenerationFailed, HomerunError, QueueFull, RequestAborted
 from homerun.types import Usage
@@ -100,6 +100,10 @@ class Engine:
         """`limit`: seconds without a step or idle wake-up after which the thread counts as dead."""
         age = time.monotonic() - self._beat
         return Health(self._thread.is_alive() and age < limit, self._draining, age)
+
+    def load(self) -> list[LaneLoad]:
+        """How full each lane is, from any thread."""
+        return [lane.load for lane in self._lanes.values()]
 
     def drain(self) -> None:
         """Takes nothing more in; what is here goes on."""

@@ -73,6 +73,17 @@ class InferenceService:
         """The engine's own word; `limit` in seconds, see `Engine.health`."""
         return self._engine.health(limit)
 
+    def report_load(self) -> None:
+        """Brings the gauges of the metrics up to date."""
+        for load in self._engine.load():
+            self._metrics.load(
+                load.model,
+                running=load.running,
+                waiting=load.waiting,
+                free_blocks=load.free_blocks,
+                total_blocks=load.total_blocks,
+            )
+
     async def start(
         self, request: GenerateRequest, identity: Identity, request_id: str
     ) -> "Generation":
@@ -152,7 +163,10 @@ class InferenceService:
 
     def _sort(self, events: Sequence[Event]) -> None:
         for event in events:
-            inbox = self._inboxes.get(event.request_id)
+            # After its last event a request is nobody's to abort any more.
+            is_last = isinstance(event, Ended | Failed)
+            find = self._inboxes.pop if is_last else self._inboxes.get
+            inbox = find(event.request_id, None)
             if inbox is not None:
                 inbox.put_nowait(event)
 
@@ -161,10 +175,6 @@ class InferenceService:
             stats.model,
             seconds=stats.seconds,
             sequences=stats.sequences,
-            running=stats.running,
-            waiting=stats.waiting,
-            free_blocks=stats.free_blocks,
-            total_blocks=stats.total_blocks,
             preempted=stats.preempted,
         )
 
