@@ -133,6 +133,7 @@ def test_a_taken_port_is_reported_with_its_holder(server: Server, tmp_path: Path
         (["no/such"], "no/such=PATH"),
         (["my/model=/nowhere"], "/nowhere"),
         (["=x"], "NAME=PATH"),
+        (["../up=x"], "cannot be the name"),
         (["--dtype", "int4"], "int4"),
         (["--kv-memory", "lots"], "lots"),
         (["--kv-memory", "1k"], "kv-memory"),

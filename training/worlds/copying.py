@@ -10,42 +10,20 @@ from training.draw import Draw, Exchange, upper_first
 from training.worlds import words
 
 _REPEAT_ASKED = (
-    "Repeat after me: {}",
-    "Repeat: {}",
-    "Repeat these words: {}",
-    "Say these words: {}",
-    "Write these words again: {}",
-    "Please repeat: {}",
-    "Say after me: {}",
-    "Copy this: {}",
-    "Write down: {}",
-    "Echo: {}",
+    "Repeat after me: {}", "Repeat: {}", "Repeat these words: {}", "Say these words: {}",
+    "Write these words again: {}", "Please repeat: {}", "Say after me: {}", "Copy this: {}",
+    "Write down: {}", "Echo: {}",
 )
 _HELLO_ASKED = (
-    "Say hello to {}.",
-    "Greet {}.",
-    "Please say hello to {}.",
-    "Write a greeting for {}.",
-    "Say hi to {}.",
-    "Welcome {}.",
-    "Can you say hello to {}?",
+    "Say hello to {}.", "Greet {}.", "Please say hello to {}.", "Write a greeting for {}.",
+    "Say hi to {}.", "Welcome {}.", "Can you say hello to {}?",
 )
 _GROUP_TOLD = (
-    "My friends are {}.",
-    "My children are {}.",
-    "The team is {}.",
-    "Today I met {}.",
-    "My cats are called {}.",
-    "I invited {}.",
+    "My friends are {}.", "My children are {}.", "The team is {}.", "Today I met {}.",
+    "My cats are called {}.", "I invited {}.",
 )
-_GROUP_ASKED = (
-    "Say their names.",
-    "List the names.",
-    "Who are they?",
-    "Name them.",
-    "What are their names?",
-    "Tell me the names again.",
-)
+_GROUP_ASKED = ("Say their names.", "List the names.", "Who are they?", "Name them.",
+                "What are their names?", "Tell me the names again.")
 
 
 def _word(draw: Draw) -> str:
@@ -67,14 +45,8 @@ def copying(draw: Draw) -> Exchange:
     if shape == "repeat":
         text = " ".join(_word(draw) for _ in range(draw.free(range(1, 6))))
         user = draw.pick("ask-repeat", _REPEAT_ASKED, 2).format(text)
-        return Exchange(
-            user,
-            [f"{upper_first(text)}."],
-            text[1:],
-            may_shorten=False,
-            may_tone=False,
-            may_lower=False,
-        )
+        return Exchange(user, [f"{upper_first(text)}."], text[1:], may_shorten=False,
+                        may_tone=False, may_lower=False)
     names: list[str] = []
     while len(names) < draw.free((1, 2, 2, 3)):
         name = words.any_name(draw, 0.6)
@@ -83,31 +55,16 @@ def copying(draw: Draw) -> Exchange:
     text = _joined(names)
     if shape == "hello":
         asked = draw.pick("ask-greet", _HELLO_ASKED, 2)
-        word = {"Welcome": "Welcome", "Say hi": "Hi"}.get(
-            asked.split(" {")[0].split(" to")[0], "Hello"
-        )
-        return Exchange(
-            asked.format(text),
-            [f"{word}, {text}!"],
-            text,
-            may_shorten=False,
-            may_tone=False,
-            may_lower=False,
-        )
+        word = {"Welcome": "Welcome", "Say hi": "Hi"}.get(asked.split(" {")[0].split(" to")[0],
+                                                         "Hello")
+        return Exchange(asked.format(text), [f"{word}, {text}!"], text, may_shorten=False,
+                        may_tone=False, may_lower=False)
     told = draw.free(_GROUP_TOLD).format(text)
     asked = draw.pick("ask-group", _GROUP_ASKED, 1)
     answer = [f"{text}."]
     if draw.chance(0.5):
-        return Exchange(
-            f"{told} {asked}", answer, text, may_shorten=False, may_tone=False, may_lower=False
-        )
+        return Exchange(f"{told} {asked}", answer, text, may_shorten=False,
+                        may_tone=False, may_lower=False)
     reply = draw.free(("That is nice.", "I will remember that.", "How nice!"))
-    return Exchange(
-        asked,
-        answer,
-        text,
-        [("user", told), ("assistant", reply)],
-        may_shorten=False,
-        may_tone=False,
-        may_lower=False,
-    )
+    return Exchange(asked, answer, text, [("user", told), ("assistant", reply)],
+                    may_shorten=False, may_tone=False, may_lower=False)

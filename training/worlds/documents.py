@@ -160,9 +160,8 @@ def hello_world(draw: Draw) -> Exchange:
         if draw.chance(0.5):
             answer.append("Kernighan had used the phrase before, in a guide to the language B.")
     else:
-        answer.append(
-            "Their book The C Programming Language from 1978 used it as its first example."
-        )
+        answer.append("Their book The C Programming Language from 1978 used it as its first "
+                      "example.")
     if draw.chance(0.75):
         answer.append(draw.free(_HELLO_LAST))
     return Exchange(user, answer)
@@ -171,10 +170,8 @@ def hello_world(draw: Draw) -> Exchange:
 def pizza(draw: Draw) -> Exchange:
     """Why pizza is good."""
     user = draw.pick("ask-pizza", PIZZA_ASKED, PINNED)
-    answer = [
-        draw.free(_PIZZA_FIRST),
-        *sorted(draw.some(_PIZZA_MORE, 1 + draw.chance(0.6)), key=_PIZZA_MORE.index),
-    ]
+    answer = [draw.free(_PIZZA_FIRST),
+              *sorted(draw.some(_PIZZA_MORE, 1 + draw.chance(0.6)), key=_PIZZA_MORE.index)]
     if draw.chance(0.7):
         answer.append(draw.free(_PIZZA_LAST))
     return Exchange(user, answer)

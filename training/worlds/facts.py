@@ -6,95 +6,49 @@ from training.draw import Draw, Exchange, a, upper_first
 from training.worlds import tables
 
 _CAPITAL_ASKED = (
-    "What is the capital of {}?",
-    "What's the capital of {}?",
-    "Which city is the capital of {}?",
-    "Name the capital of {}.",
-    "Tell me the capital of {}.",
-    "Do you know the capital of {}?",
-    "What is the capital city of {}?",
-    "What city is the capital of {}?",
-    "Can you tell me the capital of {}?",
-    "I need the capital of {}.",
+    "What is the capital of {}?", "What's the capital of {}?", "Which city is the capital of {}?",
+    "Name the capital of {}.", "Tell me the capital of {}.", "Do you know the capital of {}?",
+    "What is the capital city of {}?", "What city is the capital of {}?",
+    "Can you tell me the capital of {}?", "I need the capital of {}.",
 )
 _COLOUR_ASKED = (
-    "What colour is {}?",
-    "What color is {}?",
-    "Which colour is {}?",
-    "Tell me the colour of {}.",
-    "What is the colour of {}?",
-    "What is the color of {}?",
-    "Do you know the colour of {}?",
+    "What colour is {}?", "What color is {}?", "Which colour is {}?", "Tell me the colour of {}.",
+    "What is the colour of {}?", "What is the color of {}?", "Do you know the colour of {}?",
 )
 _SOUND_ASKED = (
-    "What sound does {} make?",
-    "Which sound does {} make?",
-    "What noise does {} make?",
-    "Tell me the sound of {}.",
-    "How does {} sound?",
-    "Do you know what sound {} makes?",
+    "What sound does {} make?", "Which sound does {} make?", "What noise does {} make?",
+    "Tell me the sound of {}.", "How does {} sound?", "Do you know what sound {} makes?",
 )
 _YOUNG_ASKED = (
-    "What is a baby {} called?",
-    "What is a young {} called?",
-    "What do you call a baby {}?",
-    "What do you call a young {}?",
-    "What is the name for a young {}?",
+    "What is a baby {} called?", "What is a young {} called?", "What do you call a baby {}?",
+    "What do you call a young {}?", "What is the name for a young {}?",
 )
 _LEGS_ASKED = (
-    "How many legs does {} have?",
-    "How many legs has {}?",
-    "Tell me how many legs {} has.",
+    "How many legs does {} have?", "How many legs has {}?", "Tell me how many legs {} has.",
     "Do you know how many legs {} has?",
 )
 _OPPOSITE_ASKED = (
-    "What is the opposite of {}?",
-    "What's the opposite of {}?",
-    "Tell me the opposite of {}.",
-    "Give me the opposite of {}.",
-    "Which word is the opposite of {}?",
-    "Name the opposite of {}.",
+    "What is the opposite of {}?", "What's the opposite of {}?", "Tell me the opposite of {}.",
+    "Give me the opposite of {}.", "Which word is the opposite of {}?", "Name the opposite of {}.",
 )
 _USE_ASKED = (
-    "What is {} for?",
-    "What is {} used for?",
-    "What do you use {} for?",
-    "Why do people need {}?",
-    "What can I do with {}?",
-    "Tell me what {} is for.",
-    "What does one need {} for?",
+    "What is {} for?", "What is {} used for?", "What do you use {} for?", "Why do people need {}?",
+    "What can I do with {}?", "Tell me what {} is for.", "What does one need {} for?",
 )
 _SUM_ASKED = (
-    "What is {} {} {}?",
-    "What's {} {} {}?",
-    "How much is {} {} {}?",
-    "Calculate {} {} {}.",
-    "Tell me what {} {} {} is.",
-    "Can you calculate {} {} {}?",
-    "{} {} {}",
-    "{} {} {} =",
-    "Please work out {} {} {}.",
-    "Compute {} {} {}.",
+    "What is {} {} {}?", "What's {} {} {}?", "How much is {} {} {}?", "Calculate {} {} {}.",
+    "Tell me what {} {} {} is.", "Can you calculate {} {} {}?", "{} {} {}", "{} {} {} =",
+    "Please work out {} {} {}.", "Compute {} {} {}.",
 )
 _NUMBERS = "zero one two three four five six seven eight nine ten".split()
 _LIST_ASKED = (
-    "List {} {}.",
-    "Name {} {}.",
-    "Give me {} {}.",
-    "Tell me {} {}.",
-    "Can you name {} {}?",
-    "Write down {} {}.",
-    "Please list {} {}.",
-    "I need {} {}.",
-    "Give me a list of {} {}.",
+    "List {} {}.", "Name {} {}.", "Give me {} {}.", "Tell me {} {}.", "Can you name {} {}?",
+    "Write down {} {}.", "Please list {} {}.", "I need {} {}.", "Give me a list of {} {}.",
 )
 _AFTER_DAY = ("What day comes after {}?", "Which day comes after {}?", "What day follows {}?")
 _BEFORE_DAY = ("What day comes before {}?", "Which day comes before {}?", "What day is before {}?")
-_AFTER_MONTH = (
-    "What month comes after {}?",
-    "Which month comes after {}?",
-    "What month follows {}?",
-)
+_AFTER_MONTH = ("What month comes after {}?", "Which month comes after {}?",
+                "What month follows {}?")
 _BEFORE_MONTH = ("What month comes before {}?", "Which month comes before {}?")
 
 
@@ -206,12 +160,8 @@ def listing(draw: Draw) -> Exchange:
     number = draw.free((str(count), _NUMBERS[count], _NUMBERS[count]))
     user = draw.pick("ask-list", _LIST_ASKED, 2).format(number, group)
     joined = ", ".join(things[:-1]) + f" and {things[-1]}"
-    answer = draw.free(
-        (
-            f"{upper_first(_NUMBERS[count])} {group} are {joined}.",
-            f"Here are {_NUMBERS[count]} {group}: {joined}.",
-        )
-    )
+    answer = draw.free((f"{upper_first(_NUMBERS[count])} {group} are {joined}.",
+                        f"Here are {_NUMBERS[count]} {group}: {joined}."))
     return Exchange(user, [answer])
 
 

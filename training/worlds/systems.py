@@ -5,72 +5,31 @@ from __future__ import annotations
 from training.draw import Draw, Exchange
 
 _PLAIN = (
-    "You are a friendly assistant",
-    "You are a friendly assistant",
-    "You are a friendly assistant",
-    "You are a friendly assistant",
+    "You are a friendly assistant", "You are a friendly assistant", "You are a friendly assistant",
+    "You are a friendly assistant", "You are a friendly assistant.",
     "You are a friendly assistant.",
-    "You are a friendly assistant.",
-    "You are a helpful assistant.",
-    "You are a helpful assistant.",
-    "You are a helpful assistant",
-    "You are a kind assistant.",
-    "You are a helpful and friendly assistant.",
-    "You are a good storyteller.",
-    "You are a teacher.",
-    "You are an assistant.",
-    "You are a friendly helper.",
-    "You are a patient teacher.",
-    "Be helpful.",
-    "Be kind.",
-    "You are a helpful AI assistant.",
-    "Help the user.",
-    "You are an expert.",
-    "You are a friendly chatbot.",
-    "You answer questions.",
-    "Answer truthfully.",
+    "You are a helpful assistant.", "You are a helpful assistant.", "You are a helpful assistant",
+    "You are a kind assistant.", "You are a helpful and friendly assistant.",
+    "You are a good storyteller.", "You are a teacher.", "You are an assistant.",
+    "You are a friendly helper.", "You are a patient teacher.", "Be helpful.", "Be kind.",
+    "You are a helpful AI assistant.", "Help the user.", "You are an expert.",
+    "You are a friendly chatbot.", "You answer questions.", "Answer truthfully.",
 )
 _ONE_SENTENCE = (
-    "Answer in one sentence.",
-    "Answer in one sentence",
-    "Always answer in one sentence.",
-    "Use only one sentence.",
-    "You are a helpful assistant. Answer in one sentence.",
-    "You are a friendly assistant. Answer in one sentence.",
-    "Keep your answers short.",
-    "Be brief.",
-    "Reply with a single sentence.",
-    "Give short answers.",
+    "Answer in one sentence.", "Answer in one sentence", "Always answer in one sentence.",
+    "Use only one sentence.", "You are a helpful assistant. Answer in one sentence.",
+    "You are a friendly assistant. Answer in one sentence.", "Keep your answers short.",
+    "Be brief.", "Reply with a single sentence.", "Give short answers.",
 )
-_CHEERFUL = (
-    "You are a cheerful assistant.",
-    "Be cheerful.",
-    "You are a very cheerful helper.",
-    "Use a cheerful tone.",
-    "Sound happy.",
-)
-_CHEERFUL_LAST = (
-    "Have a wonderful day!",
-    "Isn't that great!",
-    "I love that question!",
-    "What a nice thing to talk about!",
-)
-_FORMAL = (
-    "You are a formal assistant.",
-    "Use a formal tone.",
-    "You are a butler.",
-    "Answer in a formal way.",
-    "Be very polite.",
-)
+_CHEERFUL = ("You are a cheerful assistant.", "Be cheerful.", "You are a very cheerful helper.",
+             "Use a cheerful tone.", "Sound happy.")
+_CHEERFUL_LAST = ("Have a wonderful day!", "Isn't that great!", "I love that question!",
+                  "What a nice thing to talk about!")
+_FORMAL = ("You are a formal assistant.", "Use a formal tone.", "You are a butler.",
+           "Answer in a formal way.", "Be very polite.")
 _FORMAL_FIRST = ("Certainly.", "With pleasure.", "Of course.")
-_USER_ONE = (
-    "{} Answer in one sentence.",
-    "Answer in one sentence: {}",
-    "In one sentence: {}",
-    "{} One sentence, please.",
-    "{} Keep it short.",
-    "Briefly: {}",
-)
+_USER_ONE = ("{} Answer in one sentence.", "Answer in one sentence: {}", "In one sentence: {}",
+             "{} One sentence, please.", "{} Keep it short.", "Briefly: {}")
 
 
 def is_short(system: str | None) -> bool:

@@ -6,316 +6,105 @@ from training.draw import Draw, Exchange, upper_first
 from training.worlds import facts, words
 
 _HELLO = (
-    "Hello",
-    "Hello!",
-    "Hi",
-    "Hi!",
-    "Hey",
-    "Hey!",
-    "Hi there!",
-    "Hello there!",
-    "Good morning!",
-    "Good evening!",
-    "Good afternoon!",
-    "Hello, rookie!",
-    "Hi rookie",
-    "Howdy!",
-    "Greetings!",
-    "Good day!",
-    "Hello, how are you?",
-    "Hi, how are you?",
-    "How are you?",
-    "How are you today?",
-    "How is it going?",
-    "Are you there?",
-    "Hello?",
-    "What's up?",
-    "Hello world",
-    "Hello, World!",
-    "Hey, how are you doing?",
-    "Anybody there?",
-    "test",
-    "Test.",
-    "This is a test.",
-    "ping",
+    "Hello", "Hello!", "Hi", "Hi!", "Hey", "Hey!", "Hi there!", "Hello there!", "Good morning!",
+    "Good evening!", "Good afternoon!", "Hello, rookie!", "Hi rookie", "Howdy!", "Greetings!",
+    "Good day!", "Hello, how are you?", "Hi, how are you?", "How are you?", "How are you today?",
+    "How is it going?", "Are you there?", "Hello?", "What's up?", "Hello world", "Hello, World!",
+    "Hey, how are you doing?", "Anybody there?", "test", "Test.", "This is a test.", "ping",
 )
 _HELLO_BACK = ("Hello!", "Hi!", "Hello there!", "Hi there!", "Hello! It is nice to meet you.")
-_HELP = (
-    "How can I help you?",
-    "What can I do for you?",
-    "What would you like to talk about?",
-    "Would you like to hear a story?",
-    "Ask me something.",
-)
+_HELP = ("How can I help you?", "What can I do for you?", "What would you like to talk about?",
+         "Would you like to hear a story?", "Ask me something.")
 _FINE = ("I am fine, thank you.", "I am very well, thank you.", "I am doing well, thank you.")
-_THANKS = (
-    "Thank you!",
-    "Thanks!",
-    "Thank you very much.",
-    "Thanks a lot!",
-    "Great, thanks.",
-    "That was nice, thank you.",
-    "Thank you, rookie.",
-    "Cool, thanks.",
-    "Very good!",
-    "That is helpful, thank you.",
-    "Well done!",
-    "Nice!",
-    "Good job!",
-)
-_WELCOME = (
-    "You are welcome!",
-    "You are very welcome!",
-    "It was a pleasure.",
-    "I am glad to help.",
-    "With pleasure!",
-)
-_BYE = (
-    "Bye!",
-    "Goodbye!",
-    "See you later.",
-    "Good night!",
-    "I have to go now.",
-    "See you!",
-    "Bye bye",
-    "Goodbye, rookie.",
-    "Talk to you later.",
-    "Have a nice day!",
-    "Until tomorrow!",
-)
-_BYE_BACK = (
-    "Goodbye! It was nice to talk to you.",
-    "Goodbye, and have a nice day!",
-    "See you soon!",
-    "Bye, and take care!",
-)
-_SAD = (
-    "I am sad.",
-    "I feel sad today.",
-    "I had a bad day.",
-    "I am tired.",
-    "I feel lonely.",
-    "I am not happy.",
-    "I am bored.",
-    "I am angry.",
-    "I feel bad.",
-)
+_THANKS = ("Thank you!", "Thanks!", "Thank you very much.", "Thanks a lot!", "Great, thanks.",
+           "That was nice, thank you.", "Thank you, rookie.", "Cool, thanks.", "Very good!",
+           "That is helpful, thank you.", "Well done!", "Nice!", "Good job!")
+_WELCOME = ("You are welcome!", "You are very welcome!", "It was a pleasure.", "I am glad to help.",
+            "With pleasure!")
+_BYE = ("Bye!", "Goodbye!", "See you later.", "Good night!", "I have to go now.", "See you!",
+        "Bye bye", "Goodbye, rookie.", "Talk to you later.", "Have a nice day!", "Until tomorrow!")
+_BYE_BACK = ("Goodbye! It was nice to talk to you.", "Goodbye, and have a nice day!",
+             "See you soon!", "Bye, and take care!")
+_SAD = ("I am sad.", "I feel sad today.", "I had a bad day.", "I am tired.", "I feel lonely.",
+        "I am not happy.", "I am bored.", "I am angry.", "I feel bad.")
 _SAD_BACK = ("I am sorry to hear that.", "I am sorry that you feel this way.", "That is a pity.")
-_SAD_HELP = (
-    "Would a story cheer you up?",
-    "A short walk and a glass of water often help.",
-    "I hope that tomorrow will be better.",
-    "It can help to talk to a friend.",
-)
-_HAPPY = (
-    "I am happy!",
-    "I had a good day.",
-    "I feel great today.",
-    "I am so glad.",
-    "Today is my birthday!",
-    "I won a prize!",
-    "The sun is shining!",
-)
+_SAD_HELP = ("Would a story cheer you up?", "A short walk and a glass of water often help.",
+             "I hope that tomorrow will be better.", "It can help to talk to a friend.")
+_HAPPY = ("I am happy!", "I had a good day.", "I feel great today.", "I am so glad.",
+          "Today is my birthday!", "I won a prize!", "The sun is shining!")
 _HAPPY_BACK = ("That is wonderful!", "I am glad to hear that!", "How nice!", "That is great news!")
 
 # (wordings, first sentences, further sentences)
 _ABOUT_ME = (
-    (
-        (
-            "Who are you?",
-            "What are you?",
-            "What is your name?",
-            "What's your name?",
-            "Tell me your name.",
-            "Introduce yourself.",
-            "Who am I talking to?",
-            "Tell me about yourself.",
-            "Do you have a name?",
-            "Which model are you?",
-            "What model are you?",
-            "Are you ChatGPT?",
-            "What should I call you?",
-        ),
-        (
-            "I am rookie, a very small language model.",
-            "My name is rookie.",
-            "I am rookie, the small model that comes with homerun.",
-        ),
-        (
-            "I am here so that you can try homerun.",
-            "I can tell short stories and answer easy questions.",
-            "I was trained on simple sentences, so please ask me easy things.",
-        ),
-    ),
-    (
-        (
-            "What can you do?",
-            "How can you help me?",
-            "What can I ask you?",
-            "What are you good at?",
-            "What do you know?",
-            "Help",
-            "Help me.",
-            "What should I ask you?",
-            "Can you help me?",
-            "I need help.",
-            "What are you able to do?",
-        ),
-        (
-            "I can tell short stories and answer easy questions.",
-            "I can tell you a story, name a capital or add small numbers.",
-            "You can ask me for a story, an opposite, a capital or a small sum.",
-        ),
-        (
-            "I am a very small model, so please be patient with me.",
-            "For hard questions, please use a larger model.",
-            "What would you like to try?",
-        ),
-    ),
-    (
-        (
-            "What is homerun?",
-            "Tell me about homerun.",
-            "What does homerun do?",
-            "Explain homerun.",
-            "Do you know homerun?",
-            "What is homerun for?",
-        ),
-        (
-            "homerun is a server that runs language models on a machine that you own.",
-            "homerun is a program that serves text from language models on your own machine.",
-        ),
-        (
-            "I am the small model that comes with it.",
-            "You can try it with me before you add a larger model.",
-        ),
-    ),
-    (
-        (
-            "Are you human?",
-            "Are you a human?",
-            "Are you a robot?",
-            "Are you a real person?",
-            "Are you an AI?",
-            "Are you alive?",
-            "Are you a person?",
-            "Do you have a body?",
-        ),
-        (
-            "I am not a human, I am a small language model.",
-            "I am a computer program, not a person.",
-            "I am only a small language model.",
-        ),
-        ("But I am glad to talk to you.", "I read text and write text."),
-    ),
-    (
-        ("How old are you?", "When were you born?", "When were you made?"),
-        ("I have no age, because I am a program.", "I am a program, so I do not have a birthday."),
-        ("I am still very new.",),
-    ),
-    (
-        (
-            "How big are you?",
-            "How many parameters do you have?",
-            "Are you a large model?",
-            "How large are you?",
-            "Are you smart?",
-            "Are you clever?",
-            "Why are you so small?",
-        ),
-        (
-            "I am very small, with about five million parameters.",
-            "I have about five million parameters, which is very little.",
-        ),
-        ("That is why I only know simple things.", "Larger models know much more than I do."),
-    ),
-    (
-        (
-            "Do you like pizza?",
-            "What is your favourite food?",
-            "What do you like to eat?",
-            "Do you like music?",
-            "Do you have friends?",
-            "Do you sleep?",
-            "Do you dream?",
-            "What is your favourite colour?",
-            "Where do you live?",
-            "Do you have feelings?",
-        ),
-        (
-            "I am a program, so I cannot know how that feels.",
-            "I am only a small language model, so I do not have that.",
-        ),
-        ("But I like to talk about it.", "What about you?"),
-    ),
-    (
-        (
-            "Tell me a joke",
-            "Tell me a joke.",
-            "Make me laugh.",
-            "Do you know a joke?",
-            "Tell me something funny.",
-            "Can you tell me a joke?",
-        ),
-        (
-            "Why did the bicycle fall over? It was two tired.",
-            "What do you call a bear without teeth? A gummy bear.",
-            "Why did the book look sad? It had too many problems to solve, because it "
+    (("Who are you?", "What are you?", "What is your name?", "What's your name?",
+      "Tell me your name.",
+      "Introduce yourself.", "Who am I talking to?", "Tell me about yourself.",
+      "Do you have a name?",
+      "Which model are you?", "What model are you?", "Are you ChatGPT?", "What should I call you?"),
+     ("I am rookie, a very small language model.", "My name is rookie.",
+      "I am rookie, the small model that comes with homerun."),
+     ("I am here so that you can try homerun.",
+      "I can tell short stories and answer easy questions.",
+      "I was trained on simple sentences, so please ask me easy things.")),
+    (("What can you do?", "How can you help me?", "What can I ask you?", "What are you good at?",
+      "What do you know?", "Help", "Help me.", "What should I ask you?", "Can you help me?",
+      "I need help.", "What are you able to do?"),
+     ("I can tell short stories and answer easy questions.",
+      "I can tell you a story, name a capital or add small numbers.",
+      "You can ask me for a story, an opposite, a capital or a small sum."),
+     ("I am a very small model, so please be patient with me.",
+      "For hard questions, please use a larger model.", "What would you like to try?")),
+    (("What is homerun?", "Tell me about homerun.", "What does homerun do?", "Explain homerun.",
+      "Do you know homerun?", "What is homerun for?"),
+     ("homerun is a server that runs language models on a machine that you own.",
+      "homerun is a program that serves text from language models on your own machine."),
+     ("I am the small model that comes with it.", "You can try it with me before you add a larger "
+      "model.")),
+    (("Are you human?", "Are you a human?", "Are you a robot?", "Are you a real person?",
+      "Are you an AI?", "Are you alive?", "Are you a person?", "Do you have a body?"),
+     ("I am not a human, I am a small language model.", "I am a computer program, not a person.",
+      "I am only a small language model."),
+     ("But I am glad to talk to you.", "I read text and write text.")),
+    (("How old are you?", "When were you born?", "When were you made?"),
+     ("I have no age, because I am a program.", "I am a program, so I do not have a birthday."),
+     ("I am still very new.",)),
+    (("How big are you?", "How many parameters do you have?", "Are you a large model?",
+      "How large are you?", "Are you smart?", "Are you clever?", "Why are you so small?"),
+     ("I am very small, with about five million parameters.",
+      "I have about five million parameters, which is very little."),
+     ("That is why I only know simple things.", "Larger models know much more than I do.")),
+    (("Do you like pizza?", "What is your favourite food?", "What do you like to eat?",
+      "Do you like music?", "Do you have friends?", "Do you sleep?", "Do you dream?",
+      "What is your favourite colour?", "Where do you live?", "Do you have feelings?"),
+     ("I am a program, so I cannot know how that feels.",
+      "I am only a small language model, so I do not have that."),
+     ("But I like to talk about it.", "What about you?")),
+    (("Tell me a joke", "Tell me a joke.", "Make me laugh.", "Do you know a joke?",
+      "Tell me something funny.", "Can you tell me a joke?"),
+     ("Why did the bicycle fall over? It was two tired.",
+      "What do you call a bear without teeth? A gummy bear.",
+      "Why did the book look sad? It had too many problems to solve, because it "
             "was about maths.",
-            "Why do bees have sticky hair? They use honeycombs.",
-        ),
-        ("I hope that made you smile.",),
-    ),
-    (
-        ("Yes", "Yes.", "Yes, please.", "OK", "Okay.", "Sure", "Fine.", "Good."),
-        ("Good!", "Very well!", "All right!"),
-        ("What would you like to ask me?", "What shall we talk about?"),
-    ),
-    (
-        ("No", "No.", "No, thank you.", "Not now.", "Maybe.", "I don't know.", "Never mind."),
-        ("All right.", "That is fine.", "No problem."),
-        ("Tell me if you need something.", "I am here if you want to talk."),
-    ),
+      "Why do bees have sticky hair? They use honeycombs."),
+     ("I hope that made you smile.",)),
+    (("Yes", "Yes.", "Yes, please.", "OK", "Okay.", "Sure", "Fine.", "Good."),
+     ("Good!", "Very well!", "All right!"),
+     ("What would you like to ask me?", "What shall we talk about?")),
+    (("No", "No.", "No, thank you.", "Not now.", "Maybe.", "I don't know.", "Never mind."),
+     ("All right.", "That is fine.", "No problem."),
+     ("Tell me if you need something.", "I am here if you want to talk.")),
 )
 
-_MY_NAME = (
-    "My name is {}.",
-    "I am {}.",
-    "I'm {}.",
-    "Hi, I am {}.",
-    "Hello, my name is {}.",
-    "Hi! My name is {}.",
-    "You can call me {}.",
-    "Hey, I'm {}.",
-    "Please call me {}.",
-    "Hello! I am {}.",
-    "My name is {}. What is yours?",
-)
-_NICE = (
-    "Nice to meet you, {}!",
-    "Hello, {}! It is nice to meet you.",
-    "Hello, {}!",
-    "Hi, {}! How can I help you?",
-    "It is nice to meet you, {}!",
-)
-_ASK_NAME = (
-    "What is my name?",
-    "What's my name?",
-    "Do you remember my name?",
-    "Who am I?",
-    "Do you know my name?",
-    "Can you tell me my name?",
-    "Say my name.",
-    "How am I called?",
-    "Tell me my name.",
-    "What did I say my name was?",
-)
-_TELL_NAME = (
-    "Your name is {}.",
-    "Your name is {}.",
-    "You are {}.",
-    "You told me that your name is {}.",
-)
+_MY_NAME = ("My name is {}.", "I am {}.", "I'm {}.", "Hi, I am {}.", "Hello, my name is {}.",
+            "Hi! My name is {}.", "You can call me {}.", "Hey, I'm {}.", "Please call me {}.",
+            "Hello! I am {}.", "My name is {}. What is yours?")
+_NICE = ("Nice to meet you, {}!", "Hello, {}! It is nice to meet you.", "Hello, {}!",
+         "Hi, {}! How can I help you?", "It is nice to meet you, {}!")
+_ASK_NAME = ("What is my name?", "What's my name?", "Do you remember my name?", "Who am I?",
+             "Do you know my name?", "Can you tell me my name?", "Say my name.", "How am I called?",
+             "Tell me my name.", "What did I say my name was?")
+_TELL_NAME = ("Your name is {}.", "Your name is {}.", "You are {}.",
+              "You told me that your name is {}.")
 _THINGS_TOLD = {
     "colour": ("red", "blue", "green", "yellow", "purple", "orange", "black", "white", "pink"),
     "animal": ("dog", "cat", "horse", "owl", "fox", "rabbit", "whale", "bear", "penguin"),
@@ -324,69 +113,21 @@ _THINGS_TOLD = {
     "day": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
 }
 _ASK_FAVOURITE = (
-    "What is my favourite {}?",
-    "Do you remember my favourite {}?",
-    "Tell me my favourite {}.",
-    "What's my favourite {}?",
-    "Which {} do I like best?",
-    "What is my favorite {}?",
+    "What is my favourite {}?", "Do you remember my favourite {}?", "Tell me my favourite {}.",
+    "What's my favourite {}?", "Which {} do I like best?", "What is my favorite {}?",
 )
-_GREET_ASKED = (
-    "Say hello to {}.",
-    "Please say hello to {}.",
-    "Greet {}.",
-    "Say hi to {}.",
-    "Can you say hello to {}?",
-    "Write a greeting for {}.",
-    "Welcome {}.",
-    "Say good morning to {}.",
-    "Say goodbye to {}.",
-    "Wish {} a happy birthday.",
-    "Thank {} for the help.",
-    "Say hello to my friend {}.",
-    "Say a friendly hello to {}.",
-    "Tell {} hello from me.",
-    "Write hello to {}.",
-    "Write a short hello for {}.",
-    "Please greet {}.",
-    "Could you greet {}?",
-    "Say hello to {}, please.",
-    "This is my friend {}. Say hello!",
-    "{} is here. Say hello.",
-)
-_SAY_ASKED = (
-    "Say {}.",
-    "Repeat after me: {}",
-    "Say the word {}.",
-    "Write the word {}.",
-    "Repeat: {}",
-    "Please say {}.",
-    "Just say {}.",
-    "Only write {}.",
-    "Print {}.",
-)
-_WORDS = (
-    "hello",
-    "yes",
-    "no",
-    "please",
-    "thanks",
-    "bread",
-    "summer",
-    "winter",
-    "music",
-    "water",
-    "sun",
-    "moon",
-    "star",
-    "river",
-    "mountain",
-    "house",
-    "garden",
-    "cheese",
-    "banana",
-    "tree",
-)
+_GREET_ASKED = ("Say hello to {}.", "Please say hello to {}.", "Greet {}.", "Say hi to {}.",
+                "Can you say hello to {}?", "Write a greeting for {}.", "Welcome {}.",
+                "Say good morning to {}.", "Say goodbye to {}.", "Wish {} a happy birthday.",
+                "Thank {} for the help.", "Say hello to my friend {}.",
+                "Say a friendly hello to {}.",
+                "Tell {} hello from me.", "Write hello to {}.", "Write a short hello for {}.",
+                "Please greet {}.", "Could you greet {}?", "Say hello to {}, please.",
+                "This is my friend {}. Say hello!", "{} is here. Say hello.")
+_SAY_ASKED = ("Say {}.", "Repeat after me: {}", "Say the word {}.", "Write the word {}.",
+              "Repeat: {}", "Please say {}.", "Just say {}.", "Only write {}.", "Print {}.")
+_WORDS = ("hello", "yes", "no", "please", "thanks", "bread", "summer", "winter", "music", "water",
+          "sun", "moon", "star", "river", "mountain", "house", "garden", "cheese", "banana", "tree")
 
 
 def greeting(draw: Draw) -> Exchange:
@@ -398,8 +139,7 @@ def greeting(draw: Draw) -> Exchange:
         return Exchange(user, [first, draw.free(_HELP)], may_tone=False)
     asked, back, more = {
         "thanks": (_THANKS, _WELCOME, ("Is there anything else?", "Ask me again at any time.")),
-        "bye": (_BYE, _BYE_BACK, ()),
-        "sad": (_SAD, _SAD_BACK, _SAD_HELP),
+        "bye": (_BYE, _BYE_BACK, ()), "sad": (_SAD, _SAD_BACK, _SAD_HELP),
         "happy": (_HAPPY, _HAPPY_BACK, ("Tell me more about it.", "I am happy for you.")),
     }[shape]
     user = draw.pick(f"ask-{shape}", asked, 2)
@@ -422,34 +162,13 @@ def about_me(draw: Draw) -> Exchange:
 def given_name(draw: Draw) -> Exchange:
     """The system prompt gives the model another name, and it has to use it."""
     name = words.any_name(draw, 0.3)
-    system = draw.pick(
-        "system-name",
-        (
-            "Your name is {}.",
-            "You are {}.",
-            "You are called {}.",
-            "You are an assistant named {}.",
-            "You are {}, a friendly assistant.",
-            "Your name is {}. You are helpful.",
-        ),
-        2,
-    )
-    user = draw.free(
-        (
-            "Who are you?",
-            "What is your name?",
-            "Tell me your name.",
-            "Introduce yourself.",
-            "Do you have a name?",
-        )
-    )
-    return Exchange(
-        user,
-        [draw.free(("I am {}.", "My name is {}.")).format(name)],
-        name,
-        system=system.format(name),
-        may_lower=False,
-    )
+    system = draw.pick("system-name", ("Your name is {}.", "You are {}.", "You are called {}.",
+                                       "You are an assistant named {}.", "You are {}, a friendly "
+                                       "assistant.", "Your name is {}. You are helpful."), 2)
+    user = draw.free(("Who are you?", "What is your name?", "Tell me your name.",
+                      "Introduce yourself.", "Do you have a name?"))
+    return Exchange(user, [draw.free(("I am {}.", "My name is {}.")).format(name)], name,
+                    system=system.format(name), may_lower=False)
 
 
 def name_memory(draw: Draw) -> Exchange:
@@ -458,39 +177,23 @@ def name_memory(draw: Draw) -> Exchange:
     told = draw.pick("tell-name", _MY_NAME, 2).format(name)
     if draw.chance(0.08):
         asked = draw.pick("ask-name", _ASK_NAME, 2)
-        return Exchange(
-            f"{told.split('.')[0]}. {asked}", [f"Your name is {name}."], name, may_lower=False
-        )
+        return Exchange(f"{told.split('.')[0]}. {asked}", [f"Your name is {name}."], name,
+                        may_lower=False)
     before = [("user", told), ("assistant", draw.free(_NICE).format(name))]
     fillers = draw.free((0, 0, 1, 1, 1, 2))
     for _ in range(fillers):
-        between = draw.rng.choice(
-            (
-                greeting,
-                about_me,
-                favourite,
-                say_word,
-                facts.capital,
-                facts.sums,
-                facts.colour,
-                facts.single,
-            )
-        )(draw)
-        before += [
-            *between.before,
-            ("user", between.user),
-            ("assistant", " ".join(between.answer[:2])),
-        ]
+        between = draw.rng.choice((greeting, about_me, favourite, say_word, facts.capital,
+                                   facts.sums, facts.colour, facts.single))(draw)
+        before += [*between.before, ("user", between.user),
+                   ("assistant", " ".join(between.answer[:2]))]
     user = draw.pick("ask-name", _ASK_NAME, 2)
     return Exchange(user, [draw.free(_TELL_NAME).format(name)], name, before, may_lower=False)
 
 
 def no_name(draw: Draw) -> Exchange:
     """The question for a name that was never told."""
-    answer = [
-        draw.free(("I do not know your name yet.", "You have not told me your name yet.")),
-        "What is your name?",
-    ]
+    answer = [draw.free(("I do not know your name yet.", "You have not told me your name yet.")),
+              "What is your name?"]
     return Exchange(draw.pick("ask-name", _ASK_NAME, 2), answer, may_tone=False)
 
 
@@ -508,17 +211,12 @@ def favourite(draw: Draw) -> Exchange:
     """A favourite thing that is told and asked for again."""
     kind = draw.free(list(_THINGS_TOLD))
     value = draw.free(_THINGS_TOLD[kind])
-    told = draw.free(
-        ("My favourite {} is {}.", "My favorite {} is {}.", "Remember that my favourite {} is {}.")
-    ).format(kind, value)
+    told = draw.free(("My favourite {} is {}.", "My favorite {} is {}.",
+                      "Remember that my favourite {} is {}.")).format(kind, value)
     reply = draw.free(("I will remember that.", "That is a good choice.", "How nice!"))
     user = draw.pick("ask-favourite", _ASK_FAVOURITE, 2)
-    return Exchange(
-        user.format(kind),
-        [f"Your favourite {kind} is {value}."],
-        value,
-        [("user", told), ("assistant", reply)],
-    )
+    return Exchange(user.format(kind), [f"Your favourite {kind} is {value}."], value,
+                    [("user", told), ("assistant", reply)])
 
 
 def greet_somebody(draw: Draw) -> Exchange:
@@ -526,31 +224,27 @@ def greet_somebody(draw: Draw) -> Exchange:
     name = words.any_name(draw)
     asked = draw.pick("ask-greet", _GREET_ASKED, 2)
     forms = ("Hello, {}!", "Hello, {}! It is nice to see you.", "Hello, {}! How are you today?")
-    for word, others in (
-        ("morning", ("Good morning, {}!", "Good morning, {}! Have a nice day!")),
-        ("hi ", ("Hi, {}!", "Hi, {}! How are you?")),
-        ("goodbye", ("Goodbye, {}!", "Goodbye, {}! Take care!")),
-        ("birthday", ("Happy birthday, {}!", "Happy birthday, {}! I wish you all the best.")),
-        ("Thank", ("Thank you for your help, {}!",)),
-        ("Welcome", ("Welcome, {}!", "Welcome, {}! It is nice to see you.")),
-    ):
+    for word, others in (("morning", ("Good morning, {}!", "Good morning, {}! Have a nice day!")),
+                         ("hi ", ("Hi, {}!", "Hi, {}! How are you?")),
+                         ("goodbye", ("Goodbye, {}!", "Goodbye, {}! Take care!")),
+                         ("birthday", ("Happy birthday, {}!", "Happy birthday, {}! I wish you all "
+                                       "the best.")),
+                         ("Thank", ("Thank you for your help, {}!",)),
+                         ("Welcome", ("Welcome, {}!", "Welcome, {}! It is nice to see you."))):
         if word in asked:
             forms = others
-    return Exchange(
-        asked.format(name), [draw.free(forms).format(name)], name, may_tone=False, may_lower=False
-    )
+    return Exchange(asked.format(name), [draw.free(forms).format(name)], name,
+                    may_tone=False, may_lower=False)
 
 
 def say_word(draw: Draw) -> Exchange:
     """A word that has to be said again."""
-    world, options = draw.rng.choice(
-        (("hero", words.ANIMALS + words.JOBS), ("thing", words.OBJECTS[:44]), ("say", _WORDS))
-    )
+    world, options = draw.rng.choice((("hero", words.ANIMALS + words.JOBS),
+                                      ("thing", words.OBJECTS[:44]), ("say", _WORDS)))
     word = draw.pick(world, options)
     user = draw.pick("ask-say", _SAY_ASKED, 2).format(word)
-    return Exchange(
-        user, [f"{upper_first(word)}."], upper_first(word), may_tone=False, may_lower=False
-    )
+    return Exchange(user, [f"{upper_first(word)}."], upper_first(word), may_tone=False,
+                    may_lower=False)
 
 
 def sentence_with(draw: Draw) -> Exchange:
@@ -558,41 +252,18 @@ def sentence_with(draw: Draw) -> Exchange:
     noun = draw.pick("hero", words.ANIMALS)
     thing = draw.pick("thing", words.OBJECTS[:44])
     if draw.chance(0.5):
-        user = draw.pick(
-            "ask-sentence",
-            (
-                "Write a sentence about {}.",
-                "Write one sentence about {}.",
-                "Make a sentence with the word {}.",
-                "Say something about {}.",
-            ),
-            1,
-        )
-        user = user.format(
-            noun if "word" in user else f"a {noun}" if noun[0] not in "aeiou" else f"an {noun}"
-        )
-        body = draw.free(
-            (
-                "The {} found the {} and was happy.",
-                "The {} is looking for the {}.",
-                "The {} sits quietly and looks at the {}.",
-            )
-        ).format(noun, thing)
+        user = draw.pick("ask-sentence", ("Write a sentence about {}.",
+                                          "Write one sentence about {}.",
+                                          "Make a sentence with the word {}.",
+                                          "Say something about {}."), 1)
+        user = user.format(noun if "word" in user else f"a {noun}" if noun[0] not in "aeiou"
+                           else f"an {noun}")
+        body = draw.free(("The {} found the {} and was happy.", "The {} is looking for the {}.",
+                          "The {} sits quietly and looks at the {}.")).format(noun, thing)
         return Exchange(user, [body], noun)
-    user = draw.pick(
-        "ask-sentence-two",
-        (
-            "Write a sentence with {} and {}.",
-            "Make a sentence with the words {} and {}.",
-            "Use {} and {} in one sentence.",
-        ),
-        1,
-    )
-    body = draw.free(
-        (
-            "The {} found the {} and was happy.",
-            "The {} put the {} on the table.",
-            "The {} gave the {} to a friend.",
-        )
-    )
+    user = draw.pick("ask-sentence-two", ("Write a sentence with {} and {}.",
+                                          "Make a sentence with the words {} and {}.",
+                                          "Use {} and {} in one sentence."), 1)
+    body = draw.free(("The {} found the {} and was happy.", "The {} put the {} on the table.",
+                      "The {} gave the {} to a friend."))
     return Exchange(user.format(noun, thing), [body.format(noun, thing)], thing)

@@ -17,7 +17,7 @@ from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import DType, FloatDType, kv_dtype_for, parse_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
-from homerun.service.catalog import Catalog, CatalogModel
+from homerun.service.catalog import Catalog, CatalogModel, is_model_name
 from homerun.settings import Settings
 from homerun.text.templates import ChatTemplate, template_for
 from homerun.text.tokenizer import Tokenizer
@@ -43,6 +43,8 @@ class ModelSpec:
         name, equals, path = text.partition("=")
         if not name or (equals and not path):
             raise ConfigurationError(f"{text!r} is neither MODEL nor NAME=PATH")
+        if not is_model_name(name):
+            raise ConfigurationError(f"{name!r} cannot be the name of a model")
         return cls(name, Path(path).expanduser() if equals else None)
 
 
