@@ -56,6 +56,23 @@ def test_run_without_a_server_and_from_a_pipe(tmp_path: Path) -> None:
     assert piped.stdout.endswith((".\n", "!\n", '"\n'))
 
 
+def test_run_without_a_server_or_weights(tmp_path: Path) -> None:
+    arguments = ("run", "@cf/google/gemma-2b-it-lora", "Hello", "--port", str(free_port()))
+    refused = homerun(*arguments, home=tmp_path)
+    assert refused.returncode == 1
+    assert "--stand-in" in refused.stderr
+    answered = homerun(*arguments, "--stand-in", home=tmp_path)
+    assert answered.returncode == 0, answered.stderr
+    assert answered.stdout.strip()
+
+
+def test_a_named_model_may_have_a_stand_in(tmp_path: Path) -> None:
+    model = "@cf/google/gemma-2b-it-lora"
+    with Server(tmp_path, model, "--stand-in") as server:
+        answer = server.run(model, {"prompt": "Hi", "max_tokens": 2})
+        assert answer.headers["homerun-stand-in"] == "@homerun/rookie"
+
+
 def test_run_says_what_is_wrong(server: Server, tmp_path: Path) -> None:
     port = str(server.port)
     nothing = homerun("run", "@homerun/rookie", "--port", port, home=tmp_path)

@@ -26,6 +26,9 @@ app.add_typer(bench_app, name="bench")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")]
 Port = Annotated[int | None, typer.Option(help="[default: 11787]", min=0, max=65535)]
+StandIn = Annotated[
+    bool, typer.Option("--stand-in", help="rookie answers for models that are not here.")
+]
 Dtype = Annotated[
     str | None, typer.Option(help="int8, bf16, fp16 or fp32.  [default: as the catalog says]")
 ]
@@ -45,9 +48,7 @@ def serve(
     ] = None,
     host: Host = None,
     port: Port = None,
-    stand_in: Annotated[
-        bool, typer.Option("--stand-in", help="rookie answers for models that are not here.")
-    ] = False,
+    stand_in: StandIn = False,
     dtype: Dtype = None,
     kv_dtype: Annotated[
         str | None, typer.Option(help="fp32, fp16 or bf16.  [default: fits the weights]")
@@ -88,6 +89,7 @@ def run(
     seed: Annotated[int | None, typer.Option(min=1)] = None,
     lora: Annotated[str | None, typer.Option(help="Name or id of an adapter.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Do not apply the chat template.")] = False,
+    stand_in: StandIn = False,
     host: Host = None,
     port: Port = None,
     dtype: Dtype = None,
@@ -105,7 +107,13 @@ def run(
         "raw": raw or None,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    settings = settings_from(host=host, port=port, dtype=dtype, max_model_len=max_model_len)
+    settings = settings_from(
+        host=host,
+        port=port,
+        stand_in=stand_in or None,
+        dtype=dtype,
+        max_model_len=max_model_len,
+    )
     command(model, prompt, given, settings)
 
 

@@ -84,8 +84,10 @@ def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
     """Loads every checkpoint once. Raises CheckpointError or ConfigurationError in plain words."""
     catalog = Catalog.load()
     specs = list(specs)
-    if settings.stand_in and all(spec.name != ROOKIE for spec in specs):
-        specs.append(ModelSpec(ROOKIE))
+    if settings.stand_in:
+        specs = [spec for spec in specs if not _is_elsewhere(spec, catalog)]
+        if all(spec.name != ROOKIE for spec in specs):
+            specs.append(ModelSpec(ROOKIE))
     by_name: dict[str, ServedModel] = {}
     lanes: list[Lane] = []
     own: list[CatalogModel] = []
@@ -136,6 +138,12 @@ def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> FloatDType:
     if dtype == "int8":
         raise ConfigurationError("--kv-dtype is one of bf16, fp16, fp32")
     return dtype or kv_dtype_for(config.dtype)
+
+
+def _is_elsewhere(spec: ModelSpec, catalog: Catalog) -> bool:
+    """Whether `spec` is a catalog model whose weights nobody pointed to."""
+    known = catalog.get(spec.name)
+    return spec.directory is None and known is not None and known.bundled is None
 
 
 def _needs_stand_in(
