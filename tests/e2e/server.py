@@ -51,7 +51,7 @@ class Server:
         """Sum of a metric over its labels."""
         text = requests.get(f"{self.url}/metrics", timeout=10).text
         lines = [line for line in text.splitlines() if line.startswith(name)]
-        assert f"# HELP {name}" in text, f"no metric {name}"
+        assert f"# HELP {name.split('{')[0]}" in text, f"no metric {name}"
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
     def stop(self) -> int:
