@@ -27,6 +27,8 @@ class LoadedModel:
     decoder: Decoder
     revision: str
     """Hex hash of everything that decides a hidden row but its tokens: keys the prefix cache."""
+    instruction_set: str
+    """What arithmetic runs, see `ops.base.Ops.instruction_set`."""
 
 
 def load_model(
@@ -52,4 +54,4 @@ def load_model(
     rope = RopeTables(config.rope, scaled, config.head_dim)
     decoder = Decoder(config, read_weights(checkpoint, config, chosen, ops), rope, ops)
     identity = repr((replace(config, stop_ids=frozenset()), scaled)).encode() + checkpoint.digest()
-    return LoadedModel(config, decoder, hashlib.sha256(identity).hexdigest())
+    return LoadedModel(config, decoder, hashlib.sha256(identity).hexdigest(), ops.instruction_set)

@@ -16,7 +16,6 @@ from homerun.model.dtypes import FloatDType
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.weights import EMBEDDING, expected_shapes
-from homerun.native import instruction_set
 from homerun.service.catalog import Catalog
 from homerun.service.models import ModelSpec, checkpoint_directory, chosen_kv_dtype
 from homerun.settings import Settings
@@ -91,7 +90,7 @@ def _measured(
             "head_dim": config.head_dim,
             "vocab": config.vocab_size,
         },
-        "instruction_set": instruction_set(),
+        "instruction_set": model.instruction_set,
         "machine": machine(),
         "homerun": __version__,
     }

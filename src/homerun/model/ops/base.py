@@ -50,6 +50,11 @@ class AttentionPlan(Protocol):
 class Ops(Protocol):
     """One implementation of the operations."""
 
+    @property
+    def instruction_set(self) -> str:
+        """What arithmetic runs: answers keep their bytes as long as this does not change."""
+        ...
+
     def pack_linear(self, weight: Tensor | QuantizedMatrix) -> LinearWeight:
         """Lays out a matrix [N, K] for `linear`. `weight` may be dropped afterwards."""
         ...

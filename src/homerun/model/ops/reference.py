@@ -48,6 +48,10 @@ class Int8Linear:
 class ReferenceOps:
     """`base.Ops` in NumPy. Has no state: safe to share between decoders and threads."""
 
+    @property
+    def instruction_set(self) -> str:
+        return "reference"
+
     def pack_linear(self, weight: Tensor | QuantizedMatrix) -> LinearWeight:
         n, k = weight.shape
         if isinstance(weight, QuantizedMatrix):
