@@ -6,9 +6,9 @@ from itertools import count
 import pytest
 from typer.testing import CliRunner
 
-from homerun.cli.bench.steps import BLOCK_SIZE, Job, Measurement, Round, measure
+from homerun.cli.bench.steps import Job, Measurement, Round, measure
 from homerun.cli.main import app
-from homerun.engine.lane import Lane
+from homerun.engine.lane import BLOCK_SIZE, Lane
 from homerun.errors import ConfigurationError, GenerationFailed
 from tests.engine.toy import VOCAB, lane
 

@@ -5,7 +5,6 @@ Knows routes and the order of the layers around them; every decision is made els
 
 import logging
 import uuid
-from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -30,9 +29,6 @@ from homerun.errors import (
     RequestTooLarge,
 )
 from homerun.logs import RequestRecord
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 

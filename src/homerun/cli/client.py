@@ -18,6 +18,11 @@ class ServerError(HomerunError):
     """What the server said instead of an answer."""
 
 
+def run_path(account: str, model: str) -> str:
+    """The path that runs `model`, with what is no part of a path escaped."""
+    return f"/client/v4/accounts/{quote(account, safe='')}/ai/run/{quote(model, safe='@/')}"
+
+
 class Client:
     """One server's address and token."""
 
@@ -27,11 +32,14 @@ class Client:
 
     def alive(self, timeout: float = 0.5) -> bool:
         """Whether a homerun server answers at the address."""
-        return self._get("/livez", timeout) == 200
-
-    def ready(self, timeout: float = 0.5) -> bool:
-        """Whether it serves requests."""
-        return self._get("/readyz", timeout) == 200
+        connection = http.client.HTTPConnection(*self._address, timeout=timeout)
+        try:
+            connection.request("GET", "/livez")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def stream(self, model: str, body: dict[str, Any], account: str) -> Iterator[dict[str, Any]]:
         """The events of a streamed generation, as decoded JSON, without `[DONE]`.
@@ -42,7 +50,7 @@ class Client:
         try:
             connection.request(
                 "POST",
-                f"/client/v4/accounts/{quote(account, safe='')}/ai/run/{quote(model, safe='@/')}",
+                run_path(account, model),
                 json.dumps({**body, "stream": True}),
                 {**self._headers, "Content-Type": "application/json"},
             )
@@ -52,16 +60,6 @@ class Client:
             yield from _events(response)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ServerError(f"the server broke off: {error}") from error
-        finally:
-            connection.close()
-
-    def _get(self, path: str, timeout: float) -> int | None:
-        connection = http.client.HTTPConnection(*self._address, timeout=timeout)
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().status
-        except (OSError, http.client.HTTPException):
-            return None
         finally:
             connection.close()
 

@@ -31,13 +31,16 @@ logger = logging.getLogger(__name__)
 
 Tell = Callable[[Event], None]
 
+BLOCK_SIZE = 16
+"""Positions of a KV block, wherever nothing else is asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneLimits:
     """How much one lane takes on."""
 
     num_blocks: int
-    block_size: int = 16
+    block_size: int = BLOCK_SIZE
     max_batch_tokens: int = 256
     max_sequences: int = 64
     queue_timeout: float = 30.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from homerun.engine.lane import Lane, LaneLimits
+from homerun.engine.lane import BLOCK_SIZE, Lane, LaneLimits
 from homerun.engine.runner import Runner
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.config import ModelConfig, read_config
@@ -25,7 +25,6 @@ from homerun.text.tokenizer import Tokenizer
 logger = logging.getLogger(__name__)
 
 ROOKIE = "@homerun/rookie"
-BLOCK_SIZE = 16
 WINDOWS_OF_KV = 8
 """How many full windows the KV cache holds where nothing is asked for and memory allows."""
 
@@ -140,6 +139,12 @@ def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> FloatDType:
     return dtype or kv_dtype_for(config.dtype)
 
 
+def make_lane(name: str, model: LoadedModel, kv_dtype: FloatDType, limits: LaneLimits) -> Lane:
+    """A lane of the engine for a loaded model, with its KV cache."""
+    cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
+    return Lane(name, Runner(model, cache), f"{model.revision}/{kv_dtype}", limits)
+
+
 def _is_elsewhere(spec: ModelSpec, catalog: Catalog) -> bool:
     """Whether `spec` is a catalog model whose weights nobody pointed to."""
     known = catalog.get(spec.name)
@@ -175,44 +180,49 @@ def _load(
         raise ConfigurationError(f"{directory} is not a directory")
     tokenizer = Tokenizer.load(directory)
     template = template_for(entry.template, tokenizer, directory)
-    promised = {model.name: model.context_window for model in (entry, *stood_for)}
+    models = (entry, *stood_for)
+    promised = max(one.context_window for one in models)
     dtype = _dtype("--dtype", settings.dtype) if settings.dtype else None
     # Positions are scaled to the promised window, also where a setting shortens it: no setting of
     # the server may change an answer.
     model = load_model(
         directory,
         dtype=dtype or _dtype("dtype", entry.dtype),
-        max_model_len=max(promised.values()),
+        max_model_len=promised,
     )
-    windows = {
-        name: min(window, settings.max_model_len or window) for name, window in promised.items()
-    }
+    window = min(promised, settings.max_model_len or promised)
     if tokenizer.vocab_size > model.config.vocab_size:
         raise CheckpointError(
             f"{directory}: tokenizer.json has {tokenizer.vocab_size} tokens, the model only "
             f"{model.config.vocab_size}"
         )
     kv_dtype = chosen_kv_dtype(settings, model.config)
-    num_blocks = _num_blocks(model.config, kv_dtype, max(windows.values()), settings)
+    num_blocks = _num_blocks(model.config, kv_dtype, window, settings)
     room = num_blocks * BLOCK_SIZE
-    if room < max(windows.values()):
+    if room < window:
         logger.warning(
             "%s: the KV memory holds %d tokens, which is now the context window", entry.name, room
         )
     served = [
         ServedModel(
-            name=name,
+            name=one.name,
             lane=entry.name,
             tokenizer=tokenizer,
             template=template,
             stop_ids=model.config.stop_ids | template.stop_tokens,
-            window=min(window, room),
+            window=min(one.context_window, window, room),
             trained_context=model.config.max_position_embeddings,
-            lora=next(m.lora for m in (entry, *stood_for) if m.name == name),
+            lora=one.lora,
         )
-        for name, window in windows.items()
+        for one in models
     ]
-    return served, _lane(entry.name, model, kv_dtype, num_blocks, settings)
+    limits = LaneLimits(
+        num_blocks=num_blocks,
+        max_batch_tokens=settings.max_batch_tokens,
+        max_sequences=settings.max_sequences,
+        queue_timeout=settings.queue_timeout,
+    )
+    return served, make_lane(entry.name, model, kv_dtype, limits)
 
 
 def _dtype(name: str, text: str | None) -> DType | None:
@@ -222,20 +232,6 @@ def _dtype(name: str, text: str | None) -> DType | None:
     if dtype is None:
         raise ConfigurationError(f"{name} {text!r} is none of int8, bf16, fp16, fp32")
     return dtype
-
-
-def _lane(
-    name: str, model: LoadedModel, kv_dtype: FloatDType, num_blocks: int, settings: Settings
-) -> Lane:
-    limits = LaneLimits(
-        num_blocks=num_blocks,
-        block_size=BLOCK_SIZE,
-        max_batch_tokens=settings.max_batch_tokens,
-        max_sequences=settings.max_sequences,
-        queue_timeout=settings.queue_timeout,
-    )
-    cache = KVCache(model.config, num_blocks, BLOCK_SIZE, kv_dtype)
-    return Lane(name, Runner(model, cache), f"{model.revision}/{kv_dtype}", limits)
 
 
 def _num_blocks(config: ModelConfig, kv_dtype: FloatDType, window: int, settings: Settings) -> int:

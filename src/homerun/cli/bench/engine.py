@@ -8,16 +8,18 @@ from typing import Any
 from homerun import __version__
 from homerun.cli.bench.figures import rounded, table
 from homerun.cli.bench.machine import machine, rss_bytes
-from homerun.cli.bench.steps import BLOCK_SIZE, Job, Measurement, measure
-from homerun.engine.lane import Lane, LaneLimits
-from homerun.engine.runner import Runner
+from homerun.cli.bench.steps import Job, Measurement, measure
+from homerun.engine.lane import LaneLimits
 from homerun.model.config import ModelConfig
-from homerun.model.dtypes import FloatDType
-from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.weights import EMBEDDING, expected_shapes
 from homerun.service.catalog import Catalog
-from homerun.service.models import ModelSpec, checkpoint_directory, chosen_kv_dtype
+from homerun.service.models import (
+    ModelSpec,
+    checkpoint_directory,
+    chosen_kv_dtype,
+    make_lane,
+)
 from homerun.settings import Settings
 
 ELEMENT_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
@@ -64,7 +66,13 @@ def _measured(
 ) -> dict[str, Any]:
     config = model.config
     kv_dtype = chosen_kv_dtype(settings, config)
-    lane = _lane(name, model, job, kv_dtype, settings.max_batch_tokens)
+    limits = LaneLimits(
+        num_blocks=job.blocks,  # a cache that holds exactly the job
+        max_batch_tokens=job.batch_tokens(settings.max_batch_tokens),
+        max_sequences=job.batch,
+        queue_timeout=math.inf,
+    )
+    lane = make_lane(name, model, kv_dtype, limits)
     scaled = int(job.positions > config.max_position_embeddings)
     measured = measure(lane, job, vocab_size=config.vocab_size, repeat=repeat, rope_variant=scaled)
     return {
@@ -109,21 +117,6 @@ def figures(measured: Measurement) -> dict[str, float | None]:
         "step_ms_p90": rounded(measured.step_ms(0.9)),
         "overhead_share": rounded(measured.overhead_share),
     }
-
-
-def _lane(
-    name: str, model: LoadedModel, job: Job, kv_dtype: FloatDType, max_batch_tokens: int
-) -> Lane:
-    """As the server makes it, with a cache that holds exactly the job."""
-    limits = LaneLimits(
-        num_blocks=job.blocks,
-        block_size=BLOCK_SIZE,
-        max_batch_tokens=job.batch_tokens(max_batch_tokens),
-        max_sequences=job.batch,
-        queue_timeout=math.inf,
-    )
-    cache = KVCache(model.config, job.blocks, BLOCK_SIZE, kv_dtype)
-    return Lane(name, Runner(model, cache), f"{model.revision}/{kv_dtype}", limits)
 
 
 def _table(results: Sequence[dict[str, Any]]) -> str:

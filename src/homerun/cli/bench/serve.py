@@ -7,22 +7,20 @@ import random
 import sys
 from dataclasses import asdict, replace
 from typing import Any
-from urllib.parse import quote
 
 from homerun import __version__
 from homerun.cli.bench.answer import parse_answer
 from homerun.cli.bench.load_report import Limits, LoadReport, report
 from homerun.cli.bench.sender import Exchange, Target, send, send_on_schedule
 from homerun.cli.bench.traffic import PROFILES, Traffic, WordCost, make_prompt, plan
-from homerun.cli.client import ServerError
+from homerun.cli.client import ServerError, run_path
 
 PROBE_WORDS = (20, 100)
 
 
 def target_of(host: str, port: int, token: str | None, account: str, model: str) -> Target:
     """The native endpoint of `model`, to be streamed from."""
-    path = f"/client/v4/accounts/{quote(account)}/ai/run/{quote(model, safe='/@')}"
-    return Target(host, port, path, token)
+    return Target(host, port, run_path(account, model), token)
 
 
 def serve(

@@ -14,14 +14,13 @@ from itertools import count
 from typing import Literal
 
 from homerun.cli.bench.figures import percentile
-from homerun.engine.lane import Lane, StepStats
+from homerun.engine.lane import BLOCK_SIZE, Lane, StepStats
 from homerun.engine.sequence import Ended, EngineRequest, Event, Failed
 from homerun.errors import ConfigurationError, RequestAborted
 from homerun.types import SamplingParams
 
 Phase = Literal["prefill", "decode"]
 
-BLOCK_SIZE = 16
 SEED = 1
 
 
