@@ -7,6 +7,10 @@
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
 #define HOMERUN_X86 1
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace homerun {
@@ -34,6 +38,18 @@ std::uint64_t enabled_state() {
 
 constexpr bool bit(std::uint64_t word, int position) { return (word >> position) & 1; }
 
+// AMX: the system must save the tiles, and Linux gives each process the right to them on request.
+bool may_use_tiles(std::uint64_t state) {
+  constexpr std::uint64_t kTileState = 0x60000;
+  if ((state & kTileState) != kTileState) return false;
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 CpuFeatures detect() {
   constexpr std::uint64_t kYmmState = 0x06;     // SSE and AVX registers
   constexpr std::uint64_t kZmmState = 0xe0;     // mask registers and both halves of ZMM
@@ -58,6 +74,8 @@ CpuFeatures detect() {
   f.avx512vl = bit(extended.ebx, 31);
   f.avx512_vnni = bit(extended.ecx, 11);
   f.avx512_bf16 = bit(more.eax, 5);
+  f.amx_bf16 = bit(extended.edx, 22) && may_use_tiles(state);
+  f.amx_int8 = bit(extended.edx, 25) && may_use_tiles(state);
   return f;
 }
 
@@ -78,17 +96,6 @@ CpuFeatures detect() {
 const CpuFeatures& cpu_features() {
   static const CpuFeatures features = detect();
   return features;
-}
-
-const char* instruction_set() {
-  const CpuFeatures& f = cpu_features();
-  const bool avx2 = f.avx2 && f.fma && f.f16c;
-  if (avx2 && f.avx512f && f.avx512bw && f.avx512dq && f.avx512vl && f.avx512_vnni) {
-    return "avx512_vnni";
-  }
-  if (avx2) return "avx2";
-  if (f.neon) return "neon";
-  return "portable";
 }
 
 }  // namespace homerun

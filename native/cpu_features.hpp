@@ -15,14 +15,13 @@ struct CpuFeatures {
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
   bool avx_vnni = false;
+  bool amx_bf16 = false;
+  bool amx_int8 = false;
   bool neon = false;
 };
 
 // Detected once per process. A feature is true only if the operating system also saves its
 // registers; all are false on a processor this file does not know.
 const CpuFeatures& cpu_features();
-
-// The best set that kernels are written for: "avx512_vnni", "avx2", "neon" or "portable".
-const char* instruction_set();
 
 }  // namespace homerun

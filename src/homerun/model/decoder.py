@@ -82,19 +82,20 @@ class Decoder:
             cosines, sines = self._rope.rotations(batch.positions, batch.rope_variants)
             plan = ops.plan_attention(batch.segments, cache.block_size)
             for index, layer in enumerate(self._weights.layers):
-                qkv = ops.linear(ops.rms_norm(x, layer.input_norm, eps), layer.qkv)
+                qkv = ops.norm_linear(x, layer.input_norm, eps, layer.qkv)
                 queries = ops.rotate_and_store(qkv, cosines, sines, cache, index, batch.slots)
                 mixed = ops.attention(queries, cache, index, plan)
-                x = x + ops.linear(mixed, layer.output)
-                normed = ops.rms_norm(x, layer.post_attention_norm, eps)
-                gated = ops.gated(ops.linear(normed, layer.gate_up), self.config.activation)
-                x = x + ops.linear(gated, layer.down)
+                ops.linear_add(mixed, layer.output, x)
+                gate_up = ops.norm_linear(x, layer.post_attention_norm, eps, layer.gate_up)
+                ops.gated_linear_add(gate_up, self.config.activation, layer.down, x)
         return x
 
     def logits(self, hidden_rows: F32) -> F32:
         """Any rows of `forward`'s result [R, hidden] -> logits float32 [R, vocab]."""
         with np.errstate(over="ignore", invalid="ignore"):
-            normed = self._ops.rms_norm(
-                hidden_rows, self._weights.final_norm, self.config.rms_norm_eps
+            return self._ops.norm_linear(
+                hidden_rows,
+                self._weights.final_norm,
+                self.config.rms_norm_eps,
+                self._weights.head,
             )
-            return self._ops.linear(normed, self._weights.head)

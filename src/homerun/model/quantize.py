@@ -41,13 +41,14 @@ def quantize_weight(weight: F32) -> QuantizedMatrix:
 def quantize_rows(rows: F32) -> tuple[F32, F32]:
     """float32 [M, K] -> integers in [-127, 127] kept as float32 [M, K], and scales [M, 1].
 
-    scale = max(max|row| / 127, smallest normal), integer = row / scale rounded half to even. A row
+    scale = max(max|row| / 127, smallest normal), integer = row · (1 / scale), rounded half to even
+    (a product, because kernels divide slowly). A row
     with an infinity or NaN becomes zeros with that scale, so that its products are NaN.
     """
     largest = np.abs(rows).max(axis=1, keepdims=True)
     scales: F32 = np.maximum(largest / LARGEST, SMALLEST_SCALE)
     finite = np.isfinite(scales)
-    integers: F32 = np.rint(rows / np.where(finite, scales, np.float32(1)))
+    integers: F32 = np.rint(rows * np.reciprocal(np.where(finite, scales, np.float32(1))))
     if not finite.all():
         integers = np.where(finite, integers, np.float32(0))
         scales = np.where(finite, scales, np.float32(np.nan))

@@ -66,17 +66,27 @@ class Ops(Protocol):
         """
         ...
 
-    def rms_norm(self, x: F32, weight: F32, eps: float) -> F32:
-        """x / sqrt(mean(x²) + eps) · weight per row; x [M, H], weight float32 [H]."""
+    def norm_linear(self, x: F32, norm: F32, eps: float, weight: LinearWeight) -> F32:
+        """y · weightᵀ, y = x / sqrt(mean(x²) + eps) · norm: [M, K] -> float32 [M, N].
+
+        norm float32 [K]. What is multiplied depends on the weight's dtype:
+        fp32, fp16: float32 y with the weight widened to float32.
+        bf16: y rounded to bfloat16 with the weight; products and sums float32.
+        int8: y quantized per row or group of a row (`quantize.quantize_rows`); over each group in
+        order the exact integer sum, times the row's scale, times the channel's, is added up.
+        """
         ...
 
-    def linear(self, x: F32, weight: LinearWeight) -> F32:
-        """x · weightᵀ: [M, K] -> float32 [M, N]. What is multiplied depends on the weight's dtype.
+    def linear_add(self, x: F32, weight: LinearWeight, residual: F32) -> None:
+        """residual += x · weightᵀ, multiplied as `norm_linear` does: x [M, K], residual [M, N]."""
+        ...
 
-        fp32, fp16: float32 x with the weight widened to float32.
-        bf16: x rounded to bfloat16 with the weight; products and sums float32.
-        int8: x quantized per row (`quantize.quantize_rows`), exact integer sums, then
-        (float32(sum) · row scale) · channel scale.
+    def gated_linear_add(
+        self, gate_up: F32, activation: Activation, weight: LinearWeight, residual: F32
+    ) -> None:
+        """residual += (activation(gate) · up) · weightᵀ; gate_up [M, 2 · K]: gates, then ups.
+
+        silu: x / (1 + exp(-x)). gelu_tanh: x/2 · (1 + tanh(sqrt(2/π) · (x + 0.044715 x³))).
         """
         ...
 
@@ -105,12 +115,5 @@ class Ops(Protocol):
         raises the running maximum m to m', scales sum and output so far by exp(m - m'), then adds
         exp(score - m') and exp(score - m') · v, unrounded float32. Output = sum of products / sum.
         Every row is in one segment of the plan.
-        """
-        ...
-
-    def gated(self, gate_up: F32, activation: Activation) -> F32:
-        """activation(gate) · up: [M, 2 · I] (gates, then ups) -> [M, I].
-
-        silu: x / (1 + exp(-x)). gelu_tanh: x/2 · (1 + tanh(sqrt(2/π) · (x + 0.044715 x³))).
         """
         ...

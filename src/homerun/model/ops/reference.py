@@ -67,18 +67,16 @@ class ReferenceOps:
             return rows
         return to_float32(from_float32(rows * np.float32(scale), table.dtype), table.dtype)
 
-    def rms_norm(self, x: F32, weight: F32, eps: float) -> F32:
-        squares = np.add.reduce(x * x, axis=1, keepdims=True)
-        mean = squares / np.float32(x.shape[1])
-        root: F32 = np.sqrt(mean + np.float32(eps))
-        return x * np.reciprocal(root) * weight
+    def norm_linear(self, x: F32, norm: F32, eps: float, weight: LinearWeight) -> F32:
+        return linear(rms_norm(x, norm, eps), weight)
 
-    def linear(self, x: F32, weight: LinearWeight) -> F32:
-        if isinstance(weight, FloatLinear):
-            rows = round_to_bf16(x) if weight.rounds_input else x
-            return multiply(rows, weight.blocks, weight.out_features)
-        assert isinstance(weight, Int8Linear)
-        return _int8_linear(x, weight)
+    def linear_add(self, x: F32, weight: LinearWeight, residual: F32) -> None:
+        residual += linear(x, weight)
+
+    def gated_linear_add(
+        self, gate_up: F32, activation: Activation, weight: LinearWeight, residual: F32
+    ) -> None:
+        residual += linear(gated(gate_up, activation), weight)
 
     def rotate_and_store(
         self, qkv: F32, cosines: F32, sines: F32, cache: KVCache, layer: int, slots: I64
@@ -110,15 +108,34 @@ class ReferenceOps:
             result[group.rows] = attend(queries[group.rows], cache, layer, group)
         return result
 
-    def gated(self, gate_up: F32, activation: Activation) -> F32:
-        width = gate_up.shape[1] // 2
-        gate, up = gate_up[:, :width], gate_up[:, width:]
-        if activation == "silu":
-            return gate / (np.float32(1) + np.exp(-gate)) * up
-        inner = np.float32(math.sqrt(2 / math.pi)) * (
-            gate + np.float32(0.044715) * (gate * gate * gate)
-        )
-        return np.float32(0.5) * gate * (np.float32(1) + np.tanh(inner)) * up
+
+def rms_norm(x: F32, weight: F32, eps: float) -> F32:
+    """x / sqrt(mean(x²) + eps) · weight per row; x [M, H], weight float32 [H]."""
+    squares = np.add.reduce(x * x, axis=1, keepdims=True)
+    mean = squares / np.float32(x.shape[1])
+    root: F32 = np.sqrt(mean + np.float32(eps))
+    return x * np.reciprocal(root) * weight
+
+
+def gated(gate_up: F32, activation: Activation) -> F32:
+    """activation(gate) · up: [M, 2 · I] (gates, then ups) -> [M, I]."""
+    width = gate_up.shape[1] // 2
+    gate, up = gate_up[:, :width], gate_up[:, width:]
+    if activation == "silu":
+        return gate / (np.float32(1) + np.exp(-gate)) * up
+    inner = np.float32(math.sqrt(2 / math.pi)) * (
+        gate + np.float32(0.044715) * (gate * gate * gate)
+    )
+    return np.float32(0.5) * gate * (np.float32(1) + np.tanh(inner)) * up
+
+
+def linear(x: F32, weight: LinearWeight) -> F32:
+    """x · weightᵀ: [M, K] -> float32 [M, N], multiplied as `base.Ops.norm_linear` says."""
+    if isinstance(weight, FloatLinear):
+        rows = round_to_bf16(x) if weight.rounds_input else x
+        return multiply(rows, weight.blocks, weight.out_features)
+    assert isinstance(weight, Int8Linear)
+    return _int8_linear(x, weight)
 
 
 def _int8_linear(x: F32, weight: Int8Linear) -> F32:

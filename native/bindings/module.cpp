@@ -1,10 +1,9 @@
 // The Python face of the kernels: homerun._native.
 // Knows both sides' types; computes nothing. Its signatures are repeated in src/homerun/_native.pyi.
-#include <nanobind/nanobind.h>
-
+#include "bindings/bindings.hpp"
 #include "cpu_features.hpp"
-
-namespace nb = nanobind;
+#include "kernels/kernels.hpp"
+#include "thread_pool.hpp"
 
 namespace {
 
@@ -21,6 +20,8 @@ nb::dict cpu_features() {
   names["avx512_vnni"] = f.avx512_vnni;
   names["avx512_bf16"] = f.avx512_bf16;
   names["avx_vnni"] = f.avx_vnni;
+  names["amx_bf16"] = f.amx_bf16;
+  names["amx_int8"] = f.amx_int8;
   names["neon"] = f.neon;
   return names;
 }
@@ -33,5 +34,14 @@ NB_MODULE(_native, m) {
         "Instruction sets by the names Linux gives them in /proc/cpuinfo, and whether this "
         "process may use each.");
   m.def("instruction_set", &homerun::instruction_set,
-        "The best set kernels are written for: avx512_vnni, avx2, neon or portable.");
+        "The set in use: amx, avx512_bf16, avx512_vnni, avx2, neon or portable.");
+  m.def("force_instruction_set", &homerun::force_instruction_set, nb::arg("name"),
+        "Uses another set from now on; false, and nothing changed, if it cannot be had here.");
+  m.def("set_threads", &homerun::set_threads, nb::arg("threads"),
+        "Replaces the pool; `threads` counts the calling thread. Never while an operation runs.");
+  bind_linear(m);
+  bind_attention(m);
+  bind_elementwise(m);
+  bind_sampling(m);
+  bind_machine(m);
 }

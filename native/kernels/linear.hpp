@@ -1,0 +1,60 @@
+// Products with packed weight matrices: the types that kernels/, ops/ and bindings/ share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace homerun {
+
+enum class DType : std::uint8_t { fp32, fp16, bf16, int8 };
+
+// Output channels (rows of the weight matrix) that lie side by side in a panel.
+constexpr int kPanel = 32;
+// in_features is padded with zeros to a multiple of this.
+constexpr int kPadding = 64;
+// Float sums are taken over blocks of so many k in order, and the blocks added in order.
+constexpr int kSumBlock = 256;
+
+// A matrix [N, K] in panels of 32 channels, zero-padded to [N/32 up, K/64 up]:
+//   fp32, fp16  [panel][k][32]
+//   bf16        [panel][k / 2][32][2]
+//   int8        [panel][k / 4][32][4], values + 128 as unsigned bytes
+struct LinearWeight {
+  DType dtype;
+  int n, k;                // as the model has them
+  int padded_k;
+  const void* panels;
+  const float* scales;     // int8: [panel][groups of weight][32], else null
+  int weight_group;        // k per scale of the weight; 0 = all
+  int activation_group;    // k per scale of a row; 0 = all
+};
+
+// Rows of activations as a product wants them.
+//   fp32, fp16 weights: float; bf16: bfloat16 bits; int8: signed bytes.
+// Padded with zeros to padded_k. `stride` (bytes) is no multiple of 4 KiB, so that the rows of a
+// tile do not compete for one set of the L1 cache.
+struct PackedRows {
+  const void* data;
+  std::size_t stride;
+  const float* scales;            // int8: [row][groups of activation]
+  const std::int32_t* offsets;    // int8: [row][groups of the sums], -128 · sum of the row's bytes
+};
+
+struct Product {
+  const LinearWeight* weight;
+  PackedRows rows;
+  float* out;                // [row][n], stride out_stride floats
+  std::size_t out_stride;
+  bool add;                  // out += product instead of out = product
+};
+
+struct LinearKernels {
+  // One float row [k] in the form that products with dtype want it; `offsets`, `scales` for int8.
+  void (*pack_row)(const LinearWeight& weight, const float* row, void* data, float* scales,
+                   std::int32_t* offsets);
+  // Rows [row_begin, row_end) times panels [panel_begin, panel_end).
+  void (*multiply[4])(const Product& product, int row_begin, int row_end, int panel_begin,
+                      int panel_end);
+};
+
+}  // namespace homerun

@@ -1,0 +1,2 @@
+#include "ops/linear.hpp"
+namespace homerun {}

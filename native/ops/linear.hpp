@@ -1,0 +1,21 @@
+// A product of rows with a packed matrix, with what comes before it done row by row on the way.
+#pragma once
+
+#include "kernels/elementwise.hpp"
+#include "kernels/linear.hpp"
+
+namespace homerun {
+
+// How a row of the product's input is made from a row of x.
+struct Prologue {
+  enum Kind { none, rms_norm, gated } kind = none;
+  const float* norm_weight = nullptr;  // rms_norm: [k]
+  float eps = 0;
+  Activation activation = Activation::silu;  // gated: x is [rows][2 k]
+};
+
+// out[row][n] = (or +=, with `add`) prologue(x[row]) · weightᵀ on all threads of the pool.
+void linear(const LinearWeight& weight, const Prologue& prologue, const float* x,
+            std::size_t x_stride, int rows, float* out, std::size_t out_stride, bool add);
+
+}  // namespace homerun
