@@ -10,8 +10,8 @@ from homerun.model.config import read_config
 from homerun.model.dtypes import F32, DType, Tensor, from_float32, round_to_bf16, to_float32
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import load_model
-from homerun.model.ops.base import LinearWeight, Segment
 from homerun.model.ops import reference
+from homerun.model.ops.base import LinearWeight, Segment
 from homerun.model.ops.reference import ReferenceOps
 from homerun.model.quantize import quantize_rows, quantize_weight
 from tests.checkpoints import write_checkpoint

@@ -16,9 +16,8 @@ from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import F32, DType, FloatDType, Tensor, from_float32
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import load_model
-from homerun.model.ops import tiles
+from homerun.model.ops import reference, tiles
 from homerun.model.ops.base import Segment
-from homerun.model.ops import reference
 from homerun.model.ops.reference import ReferenceOps
 from homerun.model.quantize import quantize_weight
 from tests.checkpoints import write_checkpoint
