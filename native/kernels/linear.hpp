@@ -48,10 +48,25 @@ struct Product {
   bool add;                  // out += product instead of out = product
 };
 
+// Groups that scales of `group` consecutive k cut K into.
+static constexpr int groups(const LinearWeight& weight, int group) {
+  return group == 0 ? 1 : (weight.padded_k + group - 1) / group;
+}
+
+// k over which integers are summed before they are scaled: the smaller of the two groups, each of
+// which divides the other or is 0 = all. May exceed padded_k.
+static constexpr int sum_group(const LinearWeight& weight) {
+  const int w = weight.weight_group, a = weight.activation_group;
+  if (w == 0 && a == 0) return weight.padded_k;
+  return w == 0 ? a : a == 0 ? w : w < a ? w : a;
+}
+
+// Both are indexed by the dtype of the weight.
 struct LinearKernels {
-  // One float row [k] in the form that products with dtype want it; `offsets`, `scales` for int8.
-  void (*pack_row)(const LinearWeight& weight, const float* row, void* data, float* scales,
-                   std::int32_t* offsets);
+  // One float row [k] in the form that products with the weight want it; `data` is 64-byte aligned,
+  // `scales` and `offsets` are the row's (int8 only). The padding is written too.
+  void (*pack_row[4])(const LinearWeight& weight, const float* row, void* data, float* scales,
+                      std::int32_t* offsets);
   // Rows [row_begin, row_end) times panels [panel_begin, panel_end).
   void (*multiply[4])(const Product& product, int row_begin, int row_end, int panel_begin,
                       int panel_end);
