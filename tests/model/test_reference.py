@@ -110,8 +110,8 @@ def test_attention_in_float64(start: int, tmp_path: Path) -> None:
     queries = normal(rows, heads, head_dim, seed=2)
     table = np.random.default_rng(0).permutation(64).astype(np.int32)[: -(-length // 16)]
     slots = np.repeat(table, 16)[:length] * 16 + np.arange(length) % 16
-    cache.keys[1].reshape(-1, kv_heads, head_dim)[slots] = keys
-    cache.values[1].reshape(-1, kv_heads, head_dim)[slots] = values
+    cache.keys[1].transpose(0, 3, 1, 2)[slots // 16, slots % 16] = keys
+    cache.values[1].transpose(0, 2, 1, 3)[slots // 16, slots % 16] = values
     plan = OPS.plan_attention([Segment(0, rows, start, table)], 16)
     found = OPS.attention(queries, cache, 1, plan)
 
@@ -145,5 +145,10 @@ def test_cache_geometry(tmp_path: Path) -> None:
     cache = KVCache(config, 5, 16, "fp16")
     total = cache.keys.nbytes + cache.values.nbytes
     assert KVCache.bytes_per_block(config, 16, "fp16") * 5 == total
+    assert cache.keys.shape == (*cache.keys.shape[:3], config.head_dim, 16)
+    assert cache.values.shape == (*cache.keys.shape[:3], 16, config.head_dim)
+    for array in (cache.keys, cache.values):
+        assert array.ctypes.data % 64 == 0
+        assert not array.any()
     with pytest.raises(ValueError, match="does not divide 256"):
         KVCache(config, 5, 24, "fp16")

@@ -81,9 +81,8 @@ def test_attention(
     config = kv_config(tmp_path, heads, kv_heads, head_dim)
     lengths = (1, 20, 255, 257, 300)
     cache = KVCache(config, 200, 8, kv_dtype)
-    shape = cache.keys.shape
-    cache.keys[:] = from_float32(normal(*shape), kv_dtype)
-    cache.values[:] = from_float32(normal(*shape, seed=1), kv_dtype)
+    cache.keys[:] = from_float32(normal(*cache.keys.shape), kv_dtype)
+    cache.values[:] = from_float32(normal(*cache.values.shape, seed=1), kv_dtype)
     order = np.random.default_rng(0).permutation(200).astype(np.int32)
     tables = [order[i * 40 : i * 40 + 38] for i in range(len(lengths))]
     queries = [normal(n, heads, head_dim, seed=n) for n in lengths]

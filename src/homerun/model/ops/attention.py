@@ -1,4 +1,4 @@
-"""Attention over cached positions in NumPy: the online softmax that `base.Ops.attention` defines.
+"""Attention over cached positions in NumPy: the softmax by tiles that `base.Ops.attention` defines.
 
 Knows the order of its sums; knows nothing of layers or weights.
 """
@@ -58,7 +58,7 @@ def _group(segments: Sequence[Segment], block_size: int) -> Group:
 def attend(queries: F32, cache: KVCache, layer: int, group: Group) -> F32:
     """Queries [S · count, heads, head_dim] of a group -> float32 [S · count, heads · head_dim]."""
     _, heads, head_dim = queries.shape
-    kv_heads = cache.keys.shape[3]
+    kv_heads = cache.keys.shape[2]
     sharing = heads // kv_heads
     sequences, count = len(group.starts), group.count
     # The heads that share a KV head become rows of one product, position by position.
@@ -77,16 +77,19 @@ def attend(queries: F32, cache: KVCache, layer: int, group: Group) -> F32:
         now = (slice(left), slice(None), slice(first, None))
         visible = (last_seen[:left, first:] - start)[:, None, :, None] >= _COLUMNS
         keys, values = _gather(cache, layer, group, left, start)
-        values[~visible[:, 0, -1]] = 0  # what an earlier owner left behind, were it infinite
+        # What an earlier owner left behind, were it infinite.
+        values.swapaxes(1, 2)[~visible[:, 0, -1]] = 0
         scores = _scores(rows[now], keys)
         if not visible.all():
             scores = np.where(visible, scores, np.float32(-np.inf))
-        raised = np.maximum(maximum[now], scores.max(axis=-1, keepdims=True))
-        weights = np.exp(scores - raised)
-        decay = np.exp(maximum[now] - raised)
+        own = scores.max(axis=-1, keepdims=True)
+        weights = np.exp(scores - own)
+        raised = np.maximum(maximum[now], own)
+        decay, share = np.exp(maximum[now] - raised), np.exp(own - raised)
         maximum[now] = raised
-        total[now] = total[now] * decay + np.add.reduce(weights, axis=-1, keepdims=True)
-        output[now] = output[now] * decay + _weighted(weights, values)
+        added = np.add.reduce(weights, axis=-1, keepdims=True)
+        total[now] = total[now] * decay + added * share
+        output[now] = output[now] * decay + _weighted(weights, values) * share
     # Adding zero turns -0 into 0: whether a row met a tile it cannot see must not show.
     output = output / total + np.float32(0)
     output = output.reshape(sequences, kv_heads, count, sharing, head_dim).swapaxes(1, 2)
@@ -94,20 +97,24 @@ def attend(queries: F32, cache: KVCache, layer: int, group: Group) -> F32:
 
 
 def _gather(cache: KVCache, layer: int, group: Group, left: int, start: int) -> tuple[F32, F32]:
-    """Keys and values of positions start … start + 255, float32 [S, 256, kv_heads, head_dim]."""
+    """Positions start … start + 255: keys [S, kv_heads, D, 256], values [S, kv_heads, 256, D]."""
     first = start // cache.block_size
     blocks = group.blocks[:left, first : first + ATTENTION_TILE // cache.block_size]
-    shape = (left, ATTENTION_TILE, *cache.keys.shape[3:])
-    keys = to_float32(cache.keys[layer][blocks], cache.dtype).reshape(shape)
-    return keys, to_float32(cache.values[layer][blocks], cache.dtype).reshape(shape)
+    _, _, kv_heads, head_dim, _ = cache.keys.shape
+    keys = to_float32(cache.keys[layer][blocks], cache.dtype).transpose(0, 2, 3, 1, 4)
+    values = to_float32(cache.values[layer][blocks], cache.dtype).transpose(0, 2, 1, 3, 4)
+    # Contiguous: BLAS treats a transposed view differently, and blocks of 1 would make one.
+    return (
+        np.ascontiguousarray(keys).reshape(left, kv_heads, head_dim, ATTENTION_TILE),
+        np.ascontiguousarray(values).reshape(left, kv_heads, ATTENTION_TILE, head_dim),
+    )
 
 
 def _scores(rows: F32, keys: F32) -> F32:
-    """[S, kv_heads, R, D] · [S, 256, kv_heads, D] -> [S, kv_heads, R, 256], 64 positions a time."""
-    sequences, _, kv_heads, head_dim = keys.shape
+    """[S, kv_heads, R, D] · [S, kv_heads, D, 256] -> [S, kv_heads, R, 256], 64 positions a time."""
+    sequences, kv_heads, head_dim, _ = keys.shape
     pieces = ATTENTION_TILE // BLOCK_N
-    columns = keys.reshape(sequences, pieces, BLOCK_N, kv_heads, head_dim)
-    columns = columns.transpose(0, 3, 1, 4, 2)[:, :, None]
+    columns = keys.reshape(sequences, kv_heads, 1, head_dim, pieces, BLOCK_N).swapaxes(3, 4)
     tiles = to_tiles(rows, head_dim)  # [S, kv_heads, T, 8, D]
     scores = np.empty((*tiles.shape[:3], TILE_ROWS, pieces, BLOCK_N), np.float32)
     np.matmul(tiles[:, :, :, None], columns, out=scores.swapaxes(3, 4))
@@ -115,15 +122,14 @@ def _scores(rows: F32, keys: F32) -> F32:
 
 
 def _weighted(weights: F32, values: F32) -> F32:
-    """[S, kv_heads, R, 256] · [S, 256, kv_heads, D] -> [S, kv_heads, R, D], up to 64 wide each."""
-    sequences, _, kv_heads, head_dim = values.shape
+    """[S, kv_heads, R, 256] · [S, kv_heads, 256, D] -> [S, kv_heads, R, D], up to 64 wide each."""
+    sequences, kv_heads, _, head_dim = values.shape
     width = _piece_width(head_dim)
     pieces = head_dim // width
-    columns = values.reshape(sequences, ATTENTION_TILE, kv_heads, pieces, width)
-    columns = columns.transpose(0, 2, 3, 1, 4)[:, :, None]
+    columns = values.reshape(sequences, kv_heads, 1, ATTENTION_TILE, pieces, width)
     tiles = to_tiles(weights, ATTENTION_TILE)
     result = np.empty((*tiles.shape[:3], TILE_ROWS, pieces, width), np.float32)
-    np.matmul(tiles[:, :, :, None], columns, out=result.swapaxes(3, 4))
+    np.matmul(tiles[:, :, :, None], columns.swapaxes(3, 4), out=result.swapaxes(3, 4))
     return from_tiles(result.reshape(*tiles.shape[:4], head_dim), weights.shape[2])
 
 

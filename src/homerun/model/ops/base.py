@@ -111,9 +111,11 @@ class Ops(Protocol):
 
         queries [M, heads, head_dim] -> [M, heads · head_dim]; head h reads KV head
         h // (heads / kv_heads). Reads keys and values from the cache only, which holds those of
-        these rows already. Positions are taken in tiles of `ATTENTION_TILE` in order; a tile
-        raises the running maximum m to m', scales sum and output so far by exp(m - m'), then adds
-        exp(score - m') and exp(score - m') · v, unrounded float32. Output = sum of products / sum.
+        these rows already. Positions are taken in tiles of `ATTENTION_TILE` counted from 0. A tile
+        t by itself gives m_t = max(score), l_t = sum of p = exp(score - m_t), o_t = sum of p · v,
+        unrounded float32 over the positions that the row may see. They are combined in order:
+        m' = max(m, m_t), a = exp(m - m'), b = exp(m_t - m'), l = l · a + l_t · b, o = o · a +
+        o_t · b. Output = o / l. So who computes a tile, and when, does not show.
         Every row is in one segment of the plan.
         """
         ...

@@ -82,7 +82,7 @@ class ReferenceOps:
         self, qkv: F32, cosines: F32, sines: F32, cache: KVCache, layer: int, slots: I64
     ) -> F32:
         count = qkv.shape[0]
-        kv_heads, head_dim = cache.keys.shape[3:]
+        kv_heads, head_dim = cache.keys.shape[2:4]
         rotated_width = qkv.shape[1] - kv_heads * head_dim
         heads = qkv[:, :rotated_width].reshape(count, -1, head_dim)
         half = head_dim // 2
@@ -94,8 +94,8 @@ class ReferenceOps:
         num_heads = rotated.shape[1] - kv_heads
         values = qkv[:, rotated_width:].reshape(count, kv_heads, head_dim)
         blocks, offsets = np.divmod(slots, cache.block_size)
-        cache.keys[layer, blocks, offsets] = from_float32(rotated[:, num_heads:], cache.dtype)
-        cache.values[layer, blocks, offsets] = from_float32(values, cache.dtype)
+        cache.keys[layer, blocks, :, :, offsets] = from_float32(rotated[:, num_heads:], cache.dtype)
+        cache.values[layer, blocks, :, offsets] = from_float32(values, cache.dtype)
         return rotated[:, :num_heads]
 
     def plan_attention(self, segments: Sequence[Segment], block_size: int) -> AttentionPlan:
