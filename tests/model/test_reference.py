@@ -13,6 +13,7 @@ from homerun.model.loader import load_model
 from homerun.model.ops import reference
 from homerun.model.ops.base import LinearWeight, Segment
 from homerun.model.ops.reference import ReferenceOps
+from homerun.model.packing import pack
 from homerun.model.quantize import quantize_rows, quantize_weight
 from tests.checkpoints import write_checkpoint
 from tests.model.sequences import Sequences, random_ids
@@ -26,8 +27,8 @@ def normal(*shape: int, seed: int = 0) -> F32:
 
 def packed(matrix: F32, dtype: DType) -> LinearWeight:
     if dtype == "int8":
-        return OPS.pack_linear(quantize_weight(matrix))
-    return OPS.pack_linear(Tensor(from_float32(matrix, dtype), dtype))
+        return OPS.load_linear(pack(quantize_weight(matrix)))
+    return OPS.load_linear(pack(Tensor(from_float32(matrix, dtype), dtype)))
 
 
 @pytest.mark.parametrize(("k", "n"), [(3, 5), (256, 64), (300, 100), (1025, 70), (4100, 8)])
@@ -52,7 +53,7 @@ def test_int8_linear_is_exact(k: int) -> None:
     sums = torch.from_numpy(integers).long() @ torch.from_numpy(weight.values).long().T
     assert int(sums[0, 0]) == 127 * 127 * k
     expected = (sums.float().numpy() * row_scales) * weight.scales[:, 0]
-    found = reference.linear(x, OPS.pack_linear(weight))
+    found = reference.linear(x, OPS.load_linear(pack(weight)))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, expected)
 

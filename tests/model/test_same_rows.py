@@ -19,6 +19,7 @@ from homerun.model.loader import load_model
 from homerun.model.ops import reference, tiles
 from homerun.model.ops.base import Segment
 from homerun.model.ops.reference import ReferenceOps
+from homerun.model.packing import pack
 from homerun.model.quantize import quantize_weight
 from tests.checkpoints import write_checkpoint
 from tests.model.sequences import Sequences, random_ids
@@ -48,9 +49,9 @@ def same_in_any_company(function: Callable[[F32], F32], rows: F32) -> None:
 def test_linear(k: int, n: int, dtype: DType) -> None:
     matrix = normal(n, k) / np.float32(k**0.5)
     if dtype == "int8":
-        weight = OPS.pack_linear(quantize_weight(matrix))
+        weight = OPS.load_linear(pack(quantize_weight(matrix)))
     else:
-        weight = OPS.pack_linear(Tensor(from_float32(matrix, dtype), dtype))
+        weight = OPS.load_linear(pack(Tensor(from_float32(matrix, dtype), dtype)))
     same_in_any_company(lambda rows: reference.linear(rows, weight), normal(9, k, seed=1))
 
 
@@ -135,7 +136,7 @@ def test_whole_decoder(family: str, dtype: str, tmp_path: Path) -> None:
 
 def test_one_row_per_tile_where_the_blas_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fallback gives the same bytes as shared tiles do on a BLAS that needs no fallback."""
-    weight = OPS.pack_linear(Tensor(normal(70, 300), "fp32"))
+    weight = OPS.load_linear(pack(Tensor(normal(70, 300), "fp32")))
     rows = normal(11, 300, seed=1)
     shared = reference.linear(rows, weight)
     monkeypatch.setattr(tiles, "rows_may_share_a_tile", lambda: False)
@@ -152,7 +153,7 @@ def digest(directory: Path) -> str:
             state.update(hidden.tobytes())
             state.update(model.decoder.logits(hidden).tobytes())
     # Wide enough that a plain product would be split over threads.
-    weight = OPS.pack_linear(Tensor(normal(2100, 1300), "fp32"))
+    weight = OPS.load_linear(pack(Tensor(normal(2100, 1300), "fp32")))
     state.update(reference.linear(normal(64, 1300, seed=1), weight).tobytes())
     return state.hexdigest()
 

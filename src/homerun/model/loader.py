@@ -15,7 +15,8 @@ from homerun.model.dtypes import parse_dtype
 from homerun.model.ops.base import Ops
 from homerun.model.ops.reference import ReferenceOps
 from homerun.model.rope import RopeTables, scaled_beyond_training
-from homerun.model.weights import EMBEDDING, read_weights
+from homerun.model.weight_source import read_weights
+from homerun.model.weights import EMBEDDING, CheckpointWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def load_model(
     window = max_model_len or config.max_position_embeddings
     scaled = scaled_beyond_training(config.rope, config.max_position_embeddings, window)
     rope = RopeTables(config.rope, scaled, config.head_dim)
-    decoder = Decoder(config, read_weights(checkpoint, config, chosen, ops), rope, ops)
+    weights = read_weights(CheckpointWeights(checkpoint, config, chosen), config, ops)
+    decoder = Decoder(config, weights, rope, ops)
     identity = repr((replace(config, stop_ids=frozenset()), scaled)).encode() + checkpoint.digest()
     return LoadedModel(config, decoder, hashlib.sha256(identity).hexdigest(), ops.instruction_set)

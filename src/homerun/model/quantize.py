@@ -1,7 +1,8 @@
 """Symmetric int8: weights per output channel at load, activations per row while running (W8A8).
 
-Knows rounding and scales; knows nothing of layers or kernels. The group size 0 stands for one
-scale over the whole of K; groups along K would add a dimension of scales, nothing else.
+Knows rounding, scales and groups; knows nothing of layers or kernels. A group is so many
+consecutive elements along K that share a scale; the last one may be shorter, and the size 0 stands
+for one scale over the whole of K.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,13 @@ from numpy.typing import NDArray
 
 from homerun.model.dtypes import F32
 
+GROUP_MULTIPLE = 64
+"""Group sizes are multiples of this: kernels pad K to it."""
 LARGEST = np.float32(127)
 SMALLEST_SCALE = np.float32(np.finfo(np.float32).tiny)
 """Keeps value / scale finite for rows of zeros and of denormal numbers."""
+_SLAB_ELEMENTS = 1 << 18
+"""Weights that are quantized at a time: their temporary copies stay in the CPU's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +28,75 @@ class QuantizedMatrix:
     values: NDArray[np.int8]
     """int8 [N, K] in [-127, 127]."""
     scales: F32
-    """float32 [N, G], G = 1 for group size 0."""
+    """float32 [N, G], G = `group_count(K, weight_group)`."""
     weight_group: int = 0
     activation_group: int = 0
+    """Elements of an input row per scale, when a row meets this matrix."""
 
     @property
     def shape(self) -> tuple[int, int]:
         return self.values.shape[0], self.values.shape[1]
 
 
-def quantize_weight(weight: F32) -> QuantizedMatrix:
-    """float32 [N, K] -> int8 with one scale max|w| / 127 per output channel (row of the matrix)."""
-    quantized, scales = quantize_rows(weight)
-    return QuantizedMatrix(quantized.astype(np.int8), scales)
+def check_groups(weight_group: int, activation_group: int) -> None:
+    """Raises ValueError unless both are 0 or multiples of 64, one of them dividing the other."""
+    for name, group in (("weight group", weight_group), ("activation group", activation_group)):
+        if group < 0 or group % GROUP_MULTIPLE:
+            raise ValueError(f"the {name} is 0 or a multiple of {GROUP_MULTIPLE}, not {group}")
+    small, large = sorted((weight_group, activation_group))
+    if small and large % small:
+        raise ValueError(
+            f"a weight group of {weight_group} and an activation group of {activation_group} "
+            "do not fit: one must divide the other"
+        )
 
 
-def quantize_rows(rows: F32) -> tuple[F32, F32]:
-    """float32 [M, K] -> integers in [-127, 127] kept as float32 [M, K], and scales [M, 1].
+def sum_group(weight_group: int, activation_group: int) -> int:
+    """Elements along K whose integer products are summed before scales apply; 0 = all of K."""
+    return min(weight_group, activation_group) or max(weight_group, activation_group)
 
-    scale = max(max|row| / 127, smallest normal), integer = row · (1 / scale), rounded half to even
-    (a product, because kernels divide slowly). A row
-    with an infinity or NaN becomes zeros with that scale, so that its products are NaN.
+
+def group_count(k: int, group: int) -> int:
+    """Number of groups of `group` elements in K."""
+    return -(-k // group) if group else 1
+
+
+def quantize_weight(
+    weight: F32, weight_group: int = 0, activation_group: int = 0
+) -> QuantizedMatrix:
+    """float32 [N, K] -> int8 with scales per output channel (row of the matrix) and group."""
+    check_groups(weight_group, activation_group)
+    n, k = weight.shape
+    values = np.empty((n, k), np.int8)
+    scales = np.empty((n, group_count(k, weight_group)), np.float32)
+    step = max(1, _SLAB_ELEMENTS // k)
+    for start in range(0, n, step):
+        slab = slice(start, start + step)
+        values[slab], scales[slab] = quantize_rows(weight[slab], weight_group)
+    return QuantizedMatrix(values, scales, weight_group, activation_group)
+
+
+def quantize_rows(rows: F32, group: int = 0) -> tuple[F32, F32]:
+    """float32 [M, K] -> integers in [-127, 127] kept as float32 [M, K], and scales [M, G].
+
+    scale = max(max|group| / 127, smallest normal), integer = x · (1 / scale), rounded half to even
+    (a product, because kernels divide slowly). A group with an infinity or NaN becomes zeros with
+    the scale NaN, so that the row's products are NaN.
     """
+    m, k = rows.shape
+    if not group or group >= k:
+        return _quantize_group(rows)
+    whole = k - k % group
+    integers, scales = _quantize_group(rows[:, :whole].reshape(-1, group))
+    integers, scales = integers.reshape(m, whole), scales.reshape(m, -1)
+    if whole < k:
+        rest, rest_scales = _quantize_group(rows[:, whole:])
+        integers, scales = np.hstack([integers, rest]), np.hstack([scales, rest_scales])
+    return integers, scales
+
+
+def _quantize_group(rows: F32) -> tuple[F32, F32]:
+    """One scale per row: integers [M, K], scales [M, 1]."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
     scales: F32 = np.maximum(largest / LARGEST, SMALLEST_SCALE)
     finite = np.isfinite(scales)

@@ -3,15 +3,16 @@
 Knows Hugging Face's tensor names of Llama and Gemma; knows nothing of files or arithmetic.
 """
 
-import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from homerun.errors import CheckpointError
+from homerun.model import weight_source
 from homerun.model.checkpoint import Checkpoint
 from homerun.model.config import ModelConfig
-from homerun.model.decoder import DecoderWeights, LayerWeights
 from homerun.model.dtypes import (
     F32,
     FP16_MAX,
@@ -21,13 +22,21 @@ from homerun.model.dtypes import (
     from_float32,
     to_float32,
 )
-from homerun.model.ops.base import LinearWeight, Ops
+from homerun.model.packing import PackedMatrix, pack
 from homerun.model.quantize import quantize_weight
 from homerun.model.safetensors_file import display
 
 EMBEDDING = "model.embed_tokens.weight"
 FINAL_NORM = "model.norm.weight"
 HEAD = "lm_head.weight"
+_LAYER_PARTS = {
+    "input_norm": ("input_layernorm",),
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "output": ("self_attn.o_proj",),
+    "post_attention_norm": ("post_attention_layernorm",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
 _IGNORED_SUFFIX = ".rotary_emb.inv_freq"  # old checkpoints store what the config implies
 _CHECKED_ELEMENTS = 1 << 16
 """Elements per tensor that are looked at for NaN and infinity, evenly spread."""
@@ -87,59 +96,65 @@ def check_shapes(config: ModelConfig, found: dict[str, tuple[int, ...]], source:
         )
 
 
-def read_weights(
-    checkpoint: Checkpoint, config: ModelConfig, dtype: DType, ops: Ops
-) -> DecoderWeights:
-    """All weights in `dtype`, packed for `ops`. Raises CheckpointError.
+class CheckpointWeights:
+    """A checkpoint as a `weight_source.WeightSource`: converts and packs what it is asked for.
 
     q, k, v and gate, up become one matrix each: the rows of a product stay the same numbers.
     With int8 every matrix but the embedding table is quantized; that keeps its stored dtype.
     """
-    check_shapes(config, checkpoint.shapes, str(checkpoint.directory))
 
-    def tensor(name: str, target: FloatDType) -> Tensor:
-        found = checkpoint.tensor(name)
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        config: ModelConfig,
+        dtype: DType,
+        weight_group: int = 0,
+        activation_group: int = 0,
+    ) -> None:
+        """`dtype` and, for int8, groups of the matrices. Raises CheckpointError."""
+        check_shapes(config, checkpoint.shapes, str(checkpoint.directory))
+        self._checkpoint = checkpoint
+        self._config = config
+        self._dtype: DType = dtype
+        self._groups = (weight_group, activation_group)
+
+    def embedding(self) -> Tensor:
+        return self._tensor(EMBEDDING, None if self._dtype == "int8" else self._dtype)
+
+    def norm(self, name: str) -> F32:
+        weight = self._tensor(self._theirs(name)[0], "fp32").data
+        # A copy: a view would keep the mapped file.
+        return weight + np.float32(1) if self._config.family == "gemma" else weight.copy()
+
+    def matrix(self, name: str) -> PackedMatrix:
+        theirs = self._theirs(name)
+        if self._dtype != "int8":
+            return pack(Tensor(_joined(theirs, self._dtype, self._tensor), self._dtype))
+        wide = _joined(theirs, "fp32", self._tensor)
+        return pack(quantize_weight(wide, *self._groups))
+
+    def _theirs(self, name: str) -> list[str]:
+        """Names of the checkpoint for one of ours."""
+        if name == weight_source.FINAL_NORM:
+            return [FINAL_NORM]
+        if name == weight_source.HEAD:
+            return [EMBEDDING if self._config.tie_word_embeddings else HEAD]
+        prefix, _, last = name.rpartition(".")
+        return [f"model.{prefix}.{part}.weight" for part in _LAYER_PARTS[last]]
+
+    def _tensor(self, name: str, target: FloatDType | None) -> Tensor:
+        """In dtype `target`, None: as it is stored. Raises CheckpointError for NaN, infinity."""
+        found = self._checkpoint.tensor(name)
         _check_finite(found, name)
-        return _convert(found, target, name)
-
-    def norm(name: str) -> F32:
-        found = checkpoint.tensor(name)
-        _check_finite(found, name)
-        weight = to_float32(found.data, found.dtype)
-        return weight + np.float32(1) if config.family == "gemma" else weight.copy()
-
-    def matrix(*names: str) -> LinearWeight:
-        return _pack([lambda target, name=name: tensor(name, target) for name in names], dtype, ops)
-
-    def layer(index: int) -> LayerWeights:
-        prefix = f"model.layers.{index}."
-        attention, mlp = prefix + "self_attn.", prefix + "mlp."
-        return LayerWeights(
-            input_norm=norm(prefix + "input_layernorm.weight"),
-            qkv=matrix(*(f"{attention}{part}_proj.weight" for part in "qkv")),
-            output=matrix(attention + "o_proj.weight"),
-            post_attention_norm=norm(prefix + "post_attention_layernorm.weight"),
-            gate_up=matrix(mlp + "gate_proj.weight", mlp + "up_proj.weight"),
-            down=matrix(mlp + "down_proj.weight"),
-        )
-
-    table_dtype = checkpoint.tensor(EMBEDDING).dtype if dtype == "int8" else dtype
-    return DecoderWeights(
-        embedding=tensor(EMBEDDING, table_dtype),
-        embedding_scale=_embedding_scale(config, table_dtype),
-        layers=tuple(layer(index) for index in range(config.num_layers)),
-        final_norm=norm(FINAL_NORM),
-        head=matrix(EMBEDDING if config.tie_word_embeddings else HEAD),
-    )
+        return found if target is None else _convert(found, target, name)
 
 
-def _pack(parts: list[Callable[[FloatDType], Tensor]], dtype: DType, ops: Ops) -> LinearWeight:
-    """One matrix of the rows of all parts, in `dtype`."""
-    if dtype == "int8":
-        wide = [part("fp32").data for part in parts]
-        return ops.pack_linear(quantize_weight(np.concatenate(wide)))
-    found = [part(dtype).data for part in parts]
-    return ops.pack_linear(Tensor(found[0] if len(found) == 1 else np.concatenate(found), dtype))
+def _joined(
+    names: list[str], dtype: FloatDType, tensor: Callable[[str, FloatDType], Tensor]
+) -> NDArray[Any]:
+    """The rows of all tensors, one after the other."""
+    found = [tensor(name, dtype).data for name in names]
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def _convert(tensor: Tensor, target: FloatDType, name: str) -> Tensor:
@@ -156,13 +171,6 @@ def _check_finite(tensor: Tensor, name: str) -> None:
     step = max(1, flat.size // _CHECKED_ELEMENTS)
     if not np.isfinite(to_float32(flat[::step], tensor.dtype)).all():
         raise CheckpointError(f"{display(name)} holds NaN or infinity: the checkpoint is damaged")
-
-
-def _embedding_scale(config: ModelConfig, dtype: FloatDType) -> float:
-    if config.family != "gemma":
-        return 1.0
-    root = np.array([math.sqrt(config.hidden_size)], np.float32)
-    return float(to_float32(from_float32(root, dtype), dtype)[0])
 
 
 def _listed(names: list[str]) -> str:

@@ -19,7 +19,7 @@ from typing import Protocol
 from homerun.model.config import Activation
 from homerun.model.dtypes import F32, I32, I64, Tensor
 from homerun.model.kv_cache import KVCache
-from homerun.model.quantize import QuantizedMatrix
+from homerun.model.packing import PackedMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Ops(Protocol):
         """What arithmetic runs: answers keep their bytes as long as this does not change."""
         ...
 
-    def pack_linear(self, weight: Tensor | QuantizedMatrix) -> LinearWeight:
-        """Lays out a matrix [N, K] for `linear`. `weight` may be dropped afterwards."""
+    def load_linear(self, matrix: PackedMatrix) -> LinearWeight:
+        """A packed matrix [N, K] in the form the products below take; may keep views of it."""
         ...
 
     def embed(self, table: Tensor, token_ids: I32, scale: float) -> F32:
@@ -72,8 +72,9 @@ class Ops(Protocol):
         norm float32 [K]. What is multiplied depends on the weight's dtype:
         fp32, fp16: float32 y with the weight widened to float32.
         bf16: y rounded to bfloat16 with the weight; products and sums float32.
-        int8: y quantized per row or group of a row (`quantize.quantize_rows`); over each group in
-        order the exact integer sum, times the row's scale, times the channel's, is added up.
+        int8: y quantized per row or group of a row (`quantize.quantize_rows`). For each group of
+        `quantize.sum_group` in order: the exact integer sum as float32, times the row's scale,
+        times the channel's, each product rounded, is added to the sum of the groups before.
         """
         ...
 

@@ -18,7 +18,8 @@ from homerun.model.kv_cache import KVCache
 from homerun.model.ops.attention import Group, attend, group_segments
 from homerun.model.ops.base import AttentionPlan, LinearWeight, Segment
 from homerun.model.ops.tiles import multiply, pack_blocks
-from homerun.model.quantize import QuantizedMatrix, quantize_rows
+from homerun.model.packing import PackedMatrix, unpack
+from homerun.model.quantize import QuantizedMatrix, quantize_rows, sum_group
 
 EXACT_K = 1024
 """127 · 127 · 1024 < 2^24: float32 holds every partial sum of so many int8 products exactly."""
@@ -37,12 +38,14 @@ class FloatLinear:
 
 @dataclass(frozen=True, slots=True)
 class Int8Linear:
-    """int8 values as float32 [K, N] and one scale per output channel."""
+    """int8 values as float32 [K, N] and scales [G, N] per group and output channel."""
 
     in_features: int
     out_features: int
     values: F32
     scales: F32
+    weight_group: int
+    activation_group: int
 
 
 class ReferenceOps:
@@ -52,12 +55,12 @@ class ReferenceOps:
     def instruction_set(self) -> str:
         return "reference"
 
-    def pack_linear(self, weight: Tensor | QuantizedMatrix) -> LinearWeight:
-        n, k = weight.shape
+    def load_linear(self, matrix: PackedMatrix) -> LinearWeight:
+        n, k, weight = matrix.n, matrix.k, unpack(matrix)
         if isinstance(weight, QuantizedMatrix):
-            assert weight.weight_group == weight.activation_group == 0
             values = np.ascontiguousarray(weight.values.T, dtype=np.float32)
-            return Int8Linear(k, n, values, weight.scales[:, 0])
+            scales = np.ascontiguousarray(weight.scales.T)
+            return Int8Linear(k, n, values, scales, weight.weight_group, weight.activation_group)
         blocks = pack_blocks(to_float32(weight.data, weight.dtype))
         return FloatLinear(k, n, blocks, rounds_input=weight.dtype == "bf16")
 
@@ -139,14 +142,31 @@ def linear(x: F32, weight: LinearWeight) -> F32:
 
 
 def _int8_linear(x: F32, weight: Int8Linear) -> F32:
-    integers, row_scales = quantize_rows(x)
     k = weight.in_features
-    # Exact, hence free of any order: K in pieces whose float32 sums are integers below 2^24.
-    sums = integers[:, :EXACT_K] @ weight.values[:EXACT_K]
-    if k > EXACT_K:
-        total = sums.astype(np.int32)
-        for start in range(EXACT_K, k, EXACT_K):
-            piece = integers[:, start : start + EXACT_K] @ weight.values[start : start + EXACT_K]
-            total += piece.astype(np.int32)
-        sums = total.astype(np.float32)
-    return cast(F32, sums * row_scales * weight.scales)
+    integers, row_scales = quantize_rows(x, weight.activation_group)
+    length = sum_group(weight.weight_group, weight.activation_group) or k
+    result: F32 | None = None
+    for start in range(0, k, length):
+        end = min(start + length, k)
+        sums = _integer_sums(integers[:, start:end], weight.values[start:end])
+        row_group = start // (weight.activation_group or k)
+        channel_group = start // (weight.weight_group or k)
+        product = sums * row_scales[:, row_group, None] * weight.scales[channel_group]
+        result = product if result is None else result + product
+    assert result is not None
+    return result
+
+
+def _integer_sums(integers: F32, values: F32) -> F32:
+    """Exact sums, hence free of any order, rounded to float32 once.
+
+    K is taken in pieces whose float32 sums are integers below 2^24.
+    """
+    sums: F32 = integers[:, :EXACT_K] @ values[:EXACT_K]
+    if len(values) <= EXACT_K:
+        return sums
+    total = sums.astype(np.int32)
+    for start in range(EXACT_K, len(values), EXACT_K):
+        piece = integers[:, start : start + EXACT_K] @ values[start : start + EXACT_K]
+        total += piece.astype(np.int32)
+    return total.astype(np.float32)
