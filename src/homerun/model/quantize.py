@@ -17,6 +17,10 @@ GROUP_MULTIPLE = 64
 LARGEST = np.float32(127)
 SMALLEST_SCALE = np.float32(np.finfo(np.float32).tiny)
 """Keeps value / scale finite for rows of zeros and of denormal numbers."""
+OUTLIERS = 8
+"""At most so many numbers of a row stay out of its quantization."""
+OUTLIER_FACTOR = np.float32(8)
+"""A number is an outlier if it is so many times as large as its row's mean magnitude."""
 _SLAB_ELEMENTS = 1 << 18
 """Weights that are quantized at a time: their temporary copies stay in the CPU's cache."""
 
@@ -93,6 +97,49 @@ def quantize_rows(rows: F32, group: int = 0) -> tuple[F32, F32]:
         rest, rest_scales = _quantize_group(rows[:, whole:])
         integers, scales = np.hstack([integers, rest]), np.hstack([scales, rest_scales])
     return integers, scales
+
+
+def take_outliers(rows: F32) -> tuple[F32, NDArray[np.intp], F32]:
+    """float32 [M, K] -> the rows with their outliers set to 0, and those: indices, values [M, 8].
+
+    Outliers are the largest magnitudes above 8 · mean magnitude, at most 8 of a row, largest
+    first and among equals the lower index. Places without one have index 0 and value 0. Trained
+    models have a few channels 100 times as large as the others; left in a row, they would set its
+    scale and round everything else to zero.
+    """
+    magnitudes = np.abs(rows)
+    with np.errstate(invalid="ignore", over="ignore"):
+        limits = sum_in_lanes(magnitudes) * (OUTLIER_FACTOR / np.float32(rows.shape[1]))
+        large = magnitudes > limits[:, None]
+    indices = np.zeros((len(rows), OUTLIERS), np.intp)
+    values = np.zeros((len(rows), OUTLIERS), np.float32)
+    if not large.any():
+        return rows, indices, values
+    rest = rows.copy()
+    for row in np.flatnonzero(large.any(axis=1)):
+        found = np.flatnonzero(large[row])
+        found = found[np.argsort(-magnitudes[row, found], kind="stable")][:OUTLIERS]
+        indices[row, : len(found)] = found
+        values[row, : len(found)] = rows[row, found]
+        rest[row, found] = 0
+    return rest, indices, values
+
+
+def sum_in_lanes(rows: F32) -> F32:
+    """Row sums [M] in the order that kernels take on any CPU.
+
+    64 lanes, element i in lane i % 64, added up in order; then lanes l, l + 16, l + 32, l + 48 as
+    (0 + 1) + (2 + 3), then of 16 the upper half to the lower until one is left.
+    """
+    m, k = rows.shape
+    padded = np.zeros((m, -(-k // 64), 4, 16), np.float32)
+    padded.reshape(m, -1)[:, :k] = rows
+    four = np.add.reduce(padded, axis=1)
+    lanes = (four[:, 0] + four[:, 1]) + (four[:, 2] + four[:, 3])
+    while lanes.shape[1] > 1:
+        half = lanes.shape[1] // 2
+        lanes = lanes[:, :half] + lanes[:, half:]
+    return lanes[:, 0]
 
 
 def _quantize_group(rows: F32) -> tuple[F32, F32]:

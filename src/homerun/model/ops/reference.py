@@ -19,7 +19,7 @@ from homerun.model.ops.attention import Group, attend, group_segments
 from homerun.model.ops.base import AttentionPlan, LinearWeight, Segment
 from homerun.model.ops.tiles import multiply, pack_blocks
 from homerun.model.packing import PackedMatrix, unpack
-from homerun.model.quantize import QuantizedMatrix, quantize_rows, sum_group
+from homerun.model.quantize import QuantizedMatrix, quantize_rows, sum_group, take_outliers
 
 EXACT_K = 1024
 """127 · 127 · 1024 < 2^24: float32 holds every partial sum of so many int8 products exactly."""
@@ -143,7 +143,8 @@ def linear(x: F32, weight: LinearWeight) -> F32:
 
 def _int8_linear(x: F32, weight: Int8Linear) -> F32:
     k = weight.in_features
-    integers, row_scales = quantize_rows(x, weight.activation_group)
+    rest, indices, outliers = take_outliers(x)
+    integers, row_scales = quantize_rows(rest, weight.activation_group)
     length = sum_group(weight.weight_group, weight.activation_group) or k
     result: F32 | None = None
     for start in range(0, k, length):
@@ -154,6 +155,10 @@ def _int8_linear(x: F32, weight: Int8Linear) -> F32:
         product = sums * row_scales[:, row_group, None] * weight.scales[channel_group]
         result = product if result is None else result + product
     assert result is not None
+    for place in range(int(np.count_nonzero(outliers, axis=1).max(initial=0))):
+        index, value = indices[:, place], outliers[:, place, None]
+        channels = weight.values[index] * weight.scales[index // (weight.weight_group or k)]
+        result = np.where(value != 0, result + value * channels, result)
     return result
 
 
