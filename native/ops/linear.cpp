@@ -1,2 +1,219 @@
+// How a product is cut into pieces for the threads, and the memory its packed rows live in.
+// Knows caches and threads; the arithmetic is in kernels/, and no cut made here changes a result.
 #include "ops/linear.hpp"
-namespace homerun {}
+
+#include <algorithm>
+#include <cassert>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+
+#include "kernels/kernels.hpp"
+#include "thread_pool.hpp"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+namespace homerun {
+namespace {
+
+constexpr std::size_t kLine = 64;  // of a cache
+
+constexpr std::size_t round_up(std::size_t n, std::size_t unit) {
+  return (n + unit - 1) / unit * unit;
+}
+constexpr int ceil_div(int n, int unit) { return (n + unit - 1) / unit; }
+
+// Memory that is kept between calls and grows when a call needs more; its contents do not survive.
+class Scratch {
+ public:
+  ~Scratch() { std::free(memory_); }
+
+  void* get(std::size_t bytes) {
+    if (bytes > size_) grow(bytes);
+    return memory_;
+  }
+
+ private:
+  void grow(std::size_t bytes) {
+    constexpr std::size_t kHugePage = std::size_t{2} << 20;
+    const bool large = bytes >= kHugePage;
+    const std::size_t alignment = large ? kHugePage : kLine;
+    std::free(memory_);
+    size_ = 0;
+    bytes = round_up(bytes + bytes / 4, alignment);
+    memory_ = std::aligned_alloc(alignment, bytes);
+    if (!memory_) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+    if (large) madvise(memory_, bytes, MADV_HUGEPAGE);  // fewer misses of the TLB; a wish only
+#endif
+    size_ = bytes;
+  }
+
+  void* memory_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// What products need besides their arguments.
+struct Workspace {
+  std::mutex in_use;
+  Scratch rows, scales, offsets, floats;
+};
+
+Workspace& workspace() {
+  static Workspace one;
+  return one;
+}
+
+std::size_t l2_bytes() {
+  static const std::size_t size = [] {
+    long bytes = 0;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return bytes > 0 ? static_cast<std::size_t>(bytes) : std::size_t{1} << 20;
+  }();
+  return size;
+}
+
+// Bytes of a packed number of a row.
+constexpr std::size_t packed_bytes(DType dtype) {
+  return dtype == DType::int8 ? 1 : dtype == DType::bf16 ? 2 : 4;
+}
+
+// An odd number of cache lines: neighbouring rows then use all sets of a cache evenly.
+std::size_t row_stride(const LinearWeight& weight) {
+  const std::size_t lines =
+      round_up(weight.padded_k * packed_bytes(weight.dtype), kLine) / kLine;
+  return (lines | 1) * kLine;
+}
+
+// Rows that are multiplied with a panel before the next panel is read: as many as fill half of the
+// L2 cache, in blocks of about equal size.
+int rows_per_block(int rows, std::size_t stride) {
+  constexpr int kFewest = 32;
+  const int most = std::max<int>(kFewest, static_cast<int>(l2_bytes() / 2 / stride));
+  if (rows <= most) return rows;
+  return static_cast<int>(round_up(ceil_div(rows, ceil_div(rows, most)), kFewest));
+}
+
+// A rough guess of the time of `panels` panels, on the small side.
+double microseconds(const LinearWeight& weight, int rows, int panels) {
+  constexpr double kBytes = 40e3, kProducts = 400e3;  // per microsecond and thread
+  const double numbers = static_cast<double>(panels) * kPanel * weight.padded_k;
+  const std::size_t size = bytes_of(weight.dtype);
+  return std::max(numbers * size / kBytes, numbers * size * rows / kProducts);
+}
+
+// Calls body(index, thread) for index < count: on the pool, or right here if the pieces are too
+// small to wake others for.
+template <class Body>
+void spread(int count, bool alone, const Body& body) {
+  if (alone || count == 1) {
+    for (int i = 0; i < count; i++) body(i, 0);
+  } else {
+    pool().run(count, [&](std::int64_t i, int thread) { body(static_cast<int>(i), thread); });
+  }
+}
+
+struct Call {
+  const LinearWeight& weight;
+  const Prologue& prologue;
+  const float* x;
+  std::size_t x_stride;
+  int rows;
+};
+
+// The row of the product's input: in x itself, or made in `made`.
+const float* input_row(const Call& call, int row, float* made) {
+  const float* x = call.x + row * call.x_stride;
+  const int k = call.weight.k;
+  switch (call.prologue.kind) {
+    case Prologue::none:
+      return x;
+    case Prologue::rms_norm:
+      kernels().elementwise.rms_norm(x, call.prologue.norm_weight, call.prologue.eps, k, made);
+      return made;
+    case Prologue::gated:
+      kernels().elementwise.gated(x, call.prologue.activation, k, made);
+      return made;
+  }
+  std::abort();
+}
+
+PackedRows pack_rows(const Call& call, Workspace& space) {
+  const LinearWeight& weight = call.weight;
+  const bool integers = weight.dtype == DType::int8;
+  const std::size_t stride = row_stride(weight);
+  const int scales_per_row = integers ? groups(weight, weight.activation_group) : 0;
+  const int offsets_per_row = integers ? groups(weight, sum_group(weight)) : 0;
+
+  auto* data = static_cast<char*>(space.rows.get(call.rows * stride));
+  auto* scales =
+      static_cast<float*>(space.scales.get(call.rows * scales_per_row * sizeof(float)));
+  auto* offsets = static_cast<std::int32_t*>(
+      space.offsets.get(call.rows * offsets_per_row * sizeof(std::int32_t)));
+  const std::size_t width = round_up(weight.padded_k, kLine / sizeof(float));
+  auto* floats = static_cast<float*>(space.floats.get(pool().threads() * width * sizeof(float)));
+
+  // About 1 ns per four numbers; a row is never worth cutting.
+  constexpr int kPieceNumbers = 16 << 10;
+  const int piece = std::max(1, kPieceNumbers / weight.padded_k);
+  const bool alone = call.rows <= 2 * piece;
+  spread(ceil_div(call.rows, piece), alone, [&](int index, int thread) {
+    const int end = std::min(call.rows, (index + 1) * piece);
+    for (int row = index * piece; row < end; row++) {
+      const float* input = input_row(call, row, floats + thread * width);
+      kernels().linear.pack_row[static_cast<int>(weight.dtype)](
+          weight, input, data + row * stride, scales + row * scales_per_row,
+          offsets + row * offsets_per_row);
+    }
+  });
+  return {data, stride, scales, offsets};
+}
+
+void multiply(const Product& product, int rows) {
+  const LinearWeight& weight = *product.weight;
+  const auto kernel = kernels().linear.multiply[static_cast<int>(weight.dtype)];
+  const int panels = ceil_div(weight.n, kPanel);
+
+  // Below this the threads would wait for each other longer than they compute.
+  constexpr double kAlone = 4, kPiece = 8;  // microseconds
+  const double whole = microseconds(weight, rows, panels);
+  const bool alone = whole < kAlone || pool().threads() == 1;
+  const int block = rows_per_block(rows, product.rows.stride);
+  const int blocks = ceil_div(rows, block);
+  const int fair = ceil_div(panels, pool().threads());
+  const int cheap = static_cast<int>(kPiece * panels * blocks / whole) + 1;
+  const int piece = alone ? panels : std::min(fair, cheap);
+  const int pieces = ceil_div(panels, piece);
+
+  // All panels of one block of rows before the next block, which then takes its place in L2.
+  spread(blocks * pieces, alone, [&](int index, int) {
+    const int row = index / pieces * block;
+    const int panel = index % pieces * piece;
+    kernel(product, row, std::min(rows, row + block), panel, std::min(panels, panel + piece));
+  });
+}
+
+}  // namespace
+
+bool linear_available(DType dtype) {
+  const LinearKernels& linear = kernels().linear;
+  const int index = static_cast<int>(dtype);
+  return linear.pack_row[index] && linear.multiply[index];
+}
+
+void linear(const LinearWeight& weight, const Prologue& prologue, const float* x,
+            std::size_t x_stride, int rows, float* out, std::size_t out_stride, bool add) {
+  assert(linear_available(weight.dtype));
+  if (rows == 0) return;
+  Workspace& space = workspace();
+  const std::lock_guard<std::mutex> only_one(space.in_use);
+  const PackedRows packed = pack_rows({weight, prologue, x, x_stride, rows}, space);
+  multiply({&weight, packed, out, out_stride, add}, rows);
+}
+
+}  // namespace homerun

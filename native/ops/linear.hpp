@@ -14,7 +14,16 @@ struct Prologue {
   Activation activation = Activation::silu;  // gated: x is [rows][2 k]
 };
 
+// False if the instruction set in use has no kernels for products with `dtype`.
+bool linear_available(DType dtype);
+
+// Bytes of a number of a packed matrix.
+constexpr std::size_t bytes_of(DType dtype) {
+  return dtype == DType::fp32 ? 4 : dtype == DType::int8 ? 1 : 2;
+}
+
 // out[row][n] = (or +=, with `add`) prologue(x[row]) · weightᵀ on all threads of the pool.
+// Strides count floats; x and out do not overlap. One call at a time: a second waits.
 void linear(const LinearWeight& weight, const Prologue& prologue, const float* x,
             std::size_t x_stride, int rows, float* out, std::size_t out_stride, bool add);
 
