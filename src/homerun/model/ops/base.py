@@ -72,9 +72,11 @@ class Ops(Protocol):
         norm float32 [K]. What is multiplied depends on the weight's dtype:
         fp32, fp16: float32 y with the weight widened to float32.
         bf16: y rounded to bfloat16 with the weight; products and sums float32.
-        int8: y quantized per row or group of a row (`quantize.quantize_rows`). For each group of
+        int8: y less its outliers (`quantize.take_outliers`) is quantized per row or group of a row
+        (`quantize.quantize_rows`). For each group of
         `quantize.sum_group` in order: the exact integer sum as float32, times the row's scale,
-        times the channel's, each product rounded, is added to the sum of the groups before.
+        times the channel's, each product rounded, is added to the sum of the groups before; then,
+        in their order, outlier · (weight · channel's scale).
         """
         ...
 
