@@ -44,4 +44,5 @@ NB_MODULE(_native, m) {
   bind_elementwise(m);
   bind_sampling(m);
   bind_machine(m);
+  bind_checksum(m);
 }

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from typing_extensions import Buffer
 
+import numpy as np
+from numpy.typing import NDArray
+
 def cpu_features() -> dict[str, bool]: ...
 def instruction_set() -> Literal["avx512_vnni", "avx2", "neon", "portable"]: ...
 <<<<<<< HEAD
@@ -36,3 +39,4 @@ def gated(
     out: NDArray[np.float32],
 ) -> None: ...
 >>>>>>> ef63d91 (Norm, gated activations and embedding on lanes: one order of sums on every instruction set)
+def checksum(data: NDArray[np.uint8]) -> int: ...
