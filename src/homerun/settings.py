@@ -59,6 +59,8 @@ class Settings:
     heartbeat_limit: float = 30.0
     """An engine that has work and made no step for so long is not ready."""
     log_level: str = "info"
+    bench_dir: Path | None = None
+    """Where `homerun bench` keeps its random models; None is `bench` in `home`."""
     account: str = "local"
     """Whose account `homerun run` names to a server with tokens."""
 
@@ -113,7 +115,7 @@ def _parse(name: str, kind: str, text: str) -> object:
             return float(text)
     except (ValueError, KeyError):
         raise ValueError(f"{variable}={text!r} is not a valid {kind.split(' ')[0]}") from None
-    if kind == "Path":
+    if "Path" in kind:
         return Path(text)
     if kind.startswith("tuple"):
         return tuple(part.strip() for part in text.split(",") if part.strip())

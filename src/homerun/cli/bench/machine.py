@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import sys
+import time
 from pathlib import Path
 
 
@@ -25,6 +26,58 @@ def rss_bytes() -> int:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
     return int(resident) * os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_bytes(directory: Path) -> int:
+    """Resident memory of this process that is mapped from files in `directory`; 0 off Linux."""
+    try:
+        lines = Path("/proc/self/smaps").read_text().splitlines()
+    except OSError:
+        return 0
+    prefix, total, inside = f"{directory.resolve()}/", 0, False
+    for line in lines:
+        words = line.split(maxsplit=5)
+        if not words[0].endswith(":"):  # addresses, rights, offset, device, inode, path
+            inside = len(words) == 6 and words[5].startswith(prefix)
+        elif inside and words[0] == "Rss:":
+            total += int(words[1]) * 1024
+    return total
+
+
+def available_bytes() -> int:
+    """Memory that can be had now without swapping (a quarter of all where nobody says)."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+
+
+def process_seconds() -> float:
+    """Seconds since this process was started (to 10 ms); 0 off Linux."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started)
+
+
+def caches() -> list[str]:
+    """The data caches of the first CPU as Linux tells them: ["L1 48K", "L2 2048K", …]."""
+    found: list[str] = []
+    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        try:
+            kind, level, size = (
+                (index / name).read_text().strip() for name in ("type", "level", "size")
+            )
+        except OSError:
+            continue
+        if kind != "Instruction":
+            found.append(f"L{level} {size}")
+    return found
 
 
 def _cpu_name() -> str:

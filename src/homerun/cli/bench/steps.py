@@ -1,15 +1,16 @@
 """Steps of one lane under a clock: the prefill and the decode of prompts of random tokens.
 
 What is timed is what the engine's thread does in a step: scheduling, paging, the model, sampling
-(temperature 0.6, the default), accounting. Text, threads and HTTP are left out. Knows lanes and
-time, no models.
+(temperature 0.6, the default), accounting. Text, threads and HTTP are left out. Between timed steps
+a probe may read memory, so that a figure can be held against what the machine did at that moment.
+Knows lanes and time, no models.
 """
 
 import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
 
@@ -22,6 +23,9 @@ from homerun.types import SamplingParams
 Phase = Literal["prefill", "decode"]
 
 SEED = 1
+PROBES_PER_ROUND = 32
+PROBE_VARIATION = 0.15
+"""A round whose probe varies by more is measured again, `repeat` times at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +81,62 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What the kernels have done so far, or in a span of time. All zero where none are used."""
+
+    seconds: float = 0.0
+    """In kernels of any kind."""
+    linear_seconds: float = 0.0
+    """In products with weights, quantization of the activations included."""
+    linear_macs: float = 0.0
+    """Multiply-adds of those products, without padding."""
+
+    def since(self, before: "Work") -> "Work":
+        return Work(
+            self.seconds - before.seconds,
+            self.linear_seconds - before.linear_seconds,
+            self.linear_macs - before.linear_macs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """What looks at a run beside the clock."""
+
+    clock: Callable[[], float] = time.perf_counter
+    work: Callable[[], Work] = Work
+    """The counters of the kernels."""
+    probe: Callable[[], float] | None = None
+    """Reads memory and returns GB/s."""
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
     """The timed steps of one round."""
 
     seconds: float
-    """From the first timed step to the end of the last."""
+    """Sum of the timed steps."""
     forward_seconds: float
     """The part of it in which the model ran."""
     step_seconds: tuple[float, ...]
     tokens: int
+    work: Work = field(default_factory=Work)
+    """What the kernels did in the timed steps."""
+    probes: tuple[float, ...] = ()
+    """GB/s, taken before, between and after the steps."""
+
+    @property
+    def overhead_share(self) -> float:
+        """Share of the time outside the kernels; where none are used, outside the model."""
+        return 1 - (self.work.seconds or self.forward_seconds) / self.seconds
+
+    @property
+    def probe_variation(self) -> float:
+        """Distance of the 10th and 90th percentile of the probes, as a share of their median."""
+        if not self.probes:
+            return 0.0
+        low, middle, high = (percentile(sorted(self.probes), share) for share in (0.1, 0.5, 0.9))
+        return (high - low) / middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +144,35 @@ class Measurement:
     """All rounds of a job."""
 
     rounds: tuple[Round, ...]
+    repeated: int = 0
+    """Rounds that were thrown away because the probe varied."""
+
+    @property
+    def probe_variation(self) -> float:
+        """The largest of a round that counts."""
+        return max(one.probe_variation for one in self.rounds)
+
+    @property
+    def probe_gb_per_s(self) -> float | None:
+        """Median over all probes."""
+        probes = [probe for one in self.rounds for probe in one.probes]
+        return statistics.median(probes) if probes else None
+
+    @property
+    def linear_gmac_per_s(self) -> float | None:
+        """Multiply-adds of the linears over their own time; median over the rounds."""
+        return self._gmac_per_s([one.work.linear_seconds for one in self.rounds])
+
+    @property
+    def step_gmac_per_s(self) -> float | None:
+        """The same multiply-adds over the time of the steps."""
+        return self._gmac_per_s([one.seconds for one in self.rounds])
+
+    def _gmac_per_s(self, seconds: Sequence[float]) -> float | None:
+        if not all(one.work.linear_macs for one in self.rounds):
+            return None
+        pairs = zip(self.rounds, seconds, strict=True)
+        return statistics.median(one.work.linear_macs / each * 1e-9 for one, each in pairs)
 
     @property
     def tokens_per_s(self) -> list[float]:
@@ -101,8 +181,8 @@ class Measurement:
 
     @property
     def overhead_share(self) -> float:
-        """Share of the time outside the model's forward; median over the rounds."""
-        return statistics.median(1 - one.forward_seconds / one.seconds for one in self.rounds)
+        """See `Round.overhead_share`; median over the rounds."""
+        return statistics.median(one.overhead_share for one in self.rounds)
 
     def step_ms(self, share: float) -> float:
         """The `share` quantile of all timed steps of all rounds."""
@@ -117,30 +197,44 @@ def measure(
     vocab_size: int,
     repeat: int,
     rope_variant: int = 0,
-    clock: Callable[[], float] = time.perf_counter,
+    instruments: Instruments | None = None,
 ) -> Measurement:
     """Runs the job `repeat` times after one round that is not counted.
 
     The lane is idle, holds `job.blocks` blocks of 16 and takes the batch at once. Raises what a
-    request fails with. Every round has prompts of its own, so that no work is skipped.
+    request fails with. Every round has prompts of its own, so that no work is skipped. Rounds in
+    which the probe varied are thrown away and measured again, as often as `repeat` says at most.
     """
     assert repeat > 0
-    bench = _Bench(lane, job, vocab_size, rope_variant, clock)
+    bench = _Bench(lane, job, vocab_size, rope_variant, instruments or Instruments())
     bench.round()
-    return Measurement(tuple(bench.round() for _ in range(repeat)))
+    rounds: list[Round] = []
+    repeated = 0
+    while len(rounds) < repeat:
+        one = bench.round()
+        if one.probe_variation > PROBE_VARIATION and repeated < repeat:
+            repeated += 1
+        else:
+            rounds.append(one)
+    return Measurement(tuple(rounds), repeated)
 
 
 class _Bench:
     """One lane and its job."""
 
     def __init__(
-        self, lane: Lane, job: Job, vocab_size: int, rope_variant: int, clock: Callable[[], float]
+        self,
+        lane: Lane,
+        job: Job,
+        vocab_size: int,
+        rope_variant: int,
+        instruments: Instruments,
     ) -> None:
         self._lane = lane
         self._job = job
         self._vocab_size = vocab_size
         self._rope_variant = rope_variant
-        self._clock = clock
+        self._instruments = instruments
         self._rng = random.Random(SEED)
         self._ids = count()
 
@@ -177,17 +271,33 @@ class _Bench:
         return done
 
     def _timed(self, going: Callable[[], bool], events: list[Event]) -> Round:
+        clock, work = self._instruments.clock, self._instruments.work
         steps: list[float] = []
+        probes: list[float] = []
+        done: list[Work] = []
         forward, tokens = 0.0, 0
-        began = before = self._clock()
+        stride = -(-self._job.tokens // PROBES_PER_ROUND) if self._job.phase == "decode" else 1
         while going():
+            if len(steps) % stride == 0:
+                self._probe(probes)
+            before = work()
+            began = clock()
             stats = self._step(events)
-            after = self._clock()
-            steps.append(after - before)
-            before = after
+            steps.append(clock() - began)
+            done.append(work().since(before))
             forward += stats.forward_seconds
             tokens += stats.tokens
-        return Round(before - began, forward, tuple(steps), tokens)
+        self._probe(probes)
+        total = Work(
+            sum(one.seconds for one in done),
+            sum(one.linear_seconds for one in done),
+            sum(one.linear_macs for one in done),
+        )
+        return Round(sum(steps), forward, tuple(steps), tokens, total, tuple(probes))
+
+    def _probe(self, probes: list[float]) -> None:
+        if self._instruments.probe is not None:
+            probes.append(self._instruments.probe())
 
     def _step(self, events: list[Event] | None = None) -> StepStats:
         events = [] if events is None else events

@@ -1,0 +1,121 @@
+"""What this machine can do at most, and what the kernels have done: the C++ extension's own figures.
+
+Without the extension there are none: every function says None or zero, and nothing fails.
+"""
+
+import mmap
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from homerun.cli.bench.figures import rounded
+from homerun.cli.bench.machine import available_bytes
+from homerun.cli.bench.steps import Work
+from homerun.native import cpu_features, instruction_set, native_available
+
+PROBED_BYTES = 1 << 30
+"""Read by a probe: more than a cache holds."""
+PEAKS = {
+    "int8": "int8",
+    "bf16": "bf16",
+    "fp32": "fp32 (fp16 is widened)",
+    "amx_int8": "int8, AMX",
+    "amx_bf16": "bf16, AMX",
+}
+
+if native_available():
+    from homerun import _native
+else:
+    _native = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Measured with all threads."""
+
+    instruction_set: str
+    threads: int | None
+    probe_gb_per_s: float | None
+    peak_gmac_per_s: dict[str, float]
+    """By kind; only what the CPU has."""
+
+    def json(self) -> dict[str, object]:
+        return {
+            **asdict(self),
+            "probe_gb_per_s": rounded(self.probe_gb_per_s),
+            "peak_gmac_per_s": {k: rounded(v) for k, v in self.peak_gmac_per_s.items()},
+        }
+
+
+def measured_limits() -> Limits:
+    """Takes about three seconds and, for one of them, a GiB of memory."""
+    read: list[float] = []
+    if _native is not None:
+        data = bytes([1]) * min(PROBED_BYTES, available_bytes() // 4)  # zeros would be one page
+        read = [_gb_per_s(data) for _ in range(5)]
+    kinds = {kind: peak(kind) for kind in PEAKS}
+    return Limits(
+        instruction_set(),
+        threads(),
+        max(read, default=None),
+        {kind: value for kind, value in kinds.items() if value is not None},
+    )
+
+
+def threads() -> int | None:
+    """How many threads compute an operation together."""
+    return None if _native is None else _native.threads()
+
+
+def peak(kind: str) -> float | None:
+    """GMAC/s of all threads for a key of `PEAKS`; None if the CPU does not have it."""
+    if _native is None:
+        return None
+    try:
+        return _native.peak(kind)
+    except ValueError:
+        return None
+
+
+def peak_kind(dtype: str) -> str:
+    """The peak that products with weights of `dtype` are held against.
+
+    The best that vector registers do: AMX, where it is used, is told apart. bfloat16 without its
+    own instruction is widened to float32, and float16 always is.
+    """
+    if dtype == "bf16" and instruction_set() in ("avx512_bf16", "amx"):
+        return "bf16"
+    return "int8" if dtype == "int8" else "fp32"
+
+
+def amx_kind(dtype: str) -> str | None:
+    """The peak of AMX for `dtype`, where the kernels in use may run on it."""
+    kind = f"amx_{dtype}"
+    usable = instruction_set() == "amx" and cpu_features().get(kind, False)
+    return kind if usable and kind in PEAKS else None
+
+
+def work_done() -> Work:
+    """The counters of the kernels since the process began."""
+    if _native is None:
+        return Work()
+    done = _native.work_done()
+    seconds = done["linear_seconds"] + done["attention_seconds"] + done["other_seconds"]
+    return Work(seconds, done["linear_seconds"], done["linear_macs"])
+
+
+class Probe:
+    """Reads a GiB of a file's pages (all of it if it is smaller), as the kernels find them."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._bytes = memoryview(self._mapping)[:PROBED_BYTES]
+
+    def __call__(self) -> float:
+        """GB/s."""
+        return _gb_per_s(self._bytes)
+
+
+def _gb_per_s(data: memoryview | bytes) -> float:
+    assert _native is not None
+    return len(data) / _native.read_probe(data) * 1e-9
