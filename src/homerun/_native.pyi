@@ -1,28 +1,26 @@
-"""Types of the C++ extension; `native/module.cpp` is the other half."""
+"""Types of the C++ extension; `native/bindings/` is the other half."""
 
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
 from typing_extensions import Buffer
 
-import numpy as np
-from numpy.typing import NDArray
-
+# bindings/module.cpp
 def cpu_features() -> dict[str, bool]: ...
-def instruction_set() -> Literal["avx512_vnni", "avx2", "neon", "portable"]: ...
-<<<<<<< HEAD
+def instruction_set() -> Literal[
+    "amx", "avx512_bf16", "avx512_vnni", "avx2", "neon", "portable"
+]: ...
+def force_instruction_set(name: str) -> bool: ...
+def set_threads(threads: int) -> None: ...
 
-# native/bindings/machine.cpp
+# bindings/machine.cpp
 def threads() -> int: ...
 def read_probe(array: Buffer) -> float: ...
 def peak(kind: str) -> float: ...
 def work_done() -> dict[str, float]: ...
-=======
 
-def cpu_features() -> dict[str, bool]: ...
-def instruction_set() -> Literal["avx512_vnni", "avx2", "neon", "portable"]: ...
+# bindings/elementwise.cpp
 def embed(
     table: NDArray[Any],
     dtype: Literal["fp32", "fp16", "bf16"],
@@ -38,5 +36,6 @@ def gated(
     activation: Literal["silu", "gelu_tanh"],
     out: NDArray[np.float32],
 ) -> None: ...
->>>>>>> ef63d91 (Norm, gated activations and embedding on lanes: one order of sums on every instruction set)
+
+# bindings/checksum.cpp
 def checksum(data: NDArray[np.uint8]) -> int: ...
