@@ -1,14 +1,23 @@
 // Products with int8 weights: rows quantized to int8, exact integer sums, scaled in float.
 // The same bytes on every instruction set: the sums are exact, and what is float is written once.
+//
+// int8/<isa>.hpp has the inner loop: kTileRows and tile<rows>.
+#include "kernels/int8/tile.hpp"
 #include "kernels/parts.hpp"
+
+#if defined(HOMERUN_ISA_avx512_vnni)
+#include "kernels/int8/avx512.hpp"
+#elif defined(HOMERUN_ISA_avx2)
+#include "kernels/int8/avx2.hpp"
+#elif defined(HOMERUN_ISA_neon)
+#include "kernels/int8/neon.hpp"
+#else
+#include "kernels/int8/portable.hpp"
+#endif
 
 namespace homerun::HOMERUN_ISA {
 namespace {
 
-union Bits {
-  float value;
-  std::int32_t bits;
-};
 constexpr std::int32_t kInfinity = 0x7f800000;
 constexpr float kSmallestScale = 1.17549435e-38f;  // keeps 1 / scale finite
 
@@ -39,8 +48,6 @@ std::int32_t sum(const std::int8_t* x, int n) {
   return total;
 }
 
-constexpr int smaller(int a, int b) { return a < b ? a : b; }
-
 void pack_row(const LinearWeight& weight, const float* row, void* data, float* scales,
               std::int32_t* offsets) {
   auto* packed = static_cast<std::int8_t*>(data);
@@ -65,41 +72,65 @@ void pack_row(const LinearWeight& weight, const float* row, void* data, float* s
     offsets[g] = -128 * sum(packed + begin, smaller(sums, padded_k - begin));
 }
 
+using Tile = void (*)(const TileInput& in, const TileOutput& out);
+
+// tile<1>, tile<2>, ... by number of rows.
+template <int... rows>
+Tile tile_of(int wanted, Numbers<rows...>) {
+  static constexpr Tile tiles[] = {tile<rows + 1>...};
+  return tiles[wanted - 1];
+}
+
+// The product of a few rows with one panel: group by group of the sums, or at once.
+void multiply_tile(const Product& product, int row, int rows, int panel) {
+  const LinearWeight& weight = *product.weight;
+  const Tile run = tile_of(rows, CountTo<kTileRows>::type{});
+  const int group = sum_group(weight), sums = groups(weight, group);
+  const int row_scales = groups(weight, weight.activation_group);
+  const int channel_scales = groups(weight, weight.weight_group);
+
+  const int channels = smaller(kPanel, weight.n - panel * kPanel);
+  float* out = product.out + row * product.out_stride + panel * kPanel;
+  const bool in_place = sums == 1 && channels == kPanel;
+  alignas(64) float total[kTileRows * kPanel];
+  TileOutput to = in_place ? TileOutput{out, product.out_stride, product.add}
+                           : TileOutput{total, kPanel, false};
+
+  for (int g = 0, begin = 0; g < sums; g++, begin += group) {
+    const int row_g = weight.activation_group ? begin / weight.activation_group : 0;
+    const int channel_g = weight.weight_group ? begin / weight.weight_group : 0;
+    run({
+            static_cast<const std::uint8_t*>(weight.panels) +
+                (static_cast<std::size_t>(panel) * weight.padded_k + begin) * kPanel,
+            static_cast<const std::int8_t*>(product.rows.data) + row * product.rows.stride + begin,
+            product.rows.stride,
+            smaller(group, weight.padded_k - begin),
+            product.rows.offsets + row * sums + g,
+            sums,
+            product.rows.scales + row * row_scales + row_g,
+            row_scales,
+            weight.scales + (panel * channel_scales + channel_g) * kPanel,
+        },
+        to);
+    to.add = to.add || !in_place;
+  }
+  if (in_place) return;
+  for (int r = 0; r < rows; r++)
+    for (int c = 0; c < channels; c++) {
+      float& result = out[r * product.out_stride + c];
+      result = product.add ? result + total[r * kPanel + c] : total[r * kPanel + c];
+    }
+}
+
 void multiply(const Product& product, int row_begin, int row_end, int panel_begin,
               int panel_end) {
-  const LinearWeight& w = *product.weight;
-  const int group = sum_group(w);
-  const int sum_groups = groups(w, group), weight_groups = groups(w, w.weight_group);
-  const int row_groups = groups(w, w.activation_group);
-  for (int panel = panel_begin; panel < panel_end; panel++) {
-    const int channels = smaller(kPanel, w.n - panel * kPanel);
-    for (int row = row_begin; row < row_end; row++) {
-      float total[kPanel] = {};
-      for (int g = 0; g < sum_groups; g++) {
-        const int begin = g * group, end = smaller(begin + group, w.padded_k);
-        const auto* x = static_cast<const std::int8_t*>(product.rows.data) +
-                        row * product.rows.stride + begin;
-        const auto* panel_bytes = static_cast<const std::uint8_t*>(w.panels) +
-                                  (static_cast<std::size_t>(panel) * w.padded_k + begin) * kPanel;
-        std::int32_t sums[kPanel];
-        for (int c = 0; c < kPanel; c++) sums[c] = product.rows.offsets[row * sum_groups + g];
-        for (int i = 0; i < end - begin; i += 4)
-          for (int c = 0; c < kPanel; c++)
-            for (int j = 0; j < 4; j++)
-              sums[c] += x[i + j] * panel_bytes[i * kPanel + c * 4 + j];
-        const int row_g = w.activation_group ? begin / w.activation_group : 0;
-        const int weight_g = w.weight_group ? begin / w.weight_group : 0;
-        const float row_scale = product.rows.scales[row * row_groups + row_g];
-        const float* scales = w.scales + (panel * weight_groups + weight_g) * kPanel;
-        for (int c = 0; c < kPanel; c++) {
-          const float term = static_cast<float>(sums[c]) * row_scale * scales[c];
-          total[c] = g == 0 ? term : total[c] + term;
-        }
-      }
-      float* out = product.out + row * product.out_stride + panel * kPanel;
-      for (int c = 0; c < channels; c++) out[c] = product.add ? out[c] + total[c] : total[c];
+  const int rows = row_end - row_begin;
+  const int tiles = (rows + kTileRows - 1) / kTileRows;
+  for (int panel = panel_begin; panel < panel_end; panel++)
+    for (int i = 0; i < tiles; i++) {  // of sizes as equal as can be
+      const int begin = rows * i / tiles, end = rows * (i + 1) / tiles;
+      multiply_tile(product, row_begin + begin, end - begin, panel);
     }
-  }
 }
 
 }  // namespace
