@@ -1,3 +1,132 @@
-#include "bindings/bindings.hpp"
+// Attention and the paged cache for Python: checks what NumPy hands over, then leaves the GIL.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 
-void bind_attention(nb::module_&) {}
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "bindings/bindings.hpp"
+#include "ops/attention.hpp"
+
+namespace {
+
+using homerun::AttentionPlan;
+using homerun::AttentionSegment;
+using homerun::CacheLayer;
+using homerun::DType;
+
+template <class T, int kDims>
+using Input = nb::ndarray<const T, nb::ndim<kDims>, nb::c_contig, nb::device::cpu>;
+template <class T, int kDims>
+using Output = nb::ndarray<T, nb::ndim<kDims>, nb::c_contig, nb::device::cpu>;
+using CacheArray = nb::ndarray<nb::ndim<5>, nb::c_contig, nb::device::cpu>;
+
+void require(bool holds, const char* message) {
+  if (!holds) throw nb::value_error(message);
+}
+
+DType cache_dtype(const char* name, const CacheArray& array) {
+  const auto is = [&](nb::dlpack::dtype type) { return array.dtype() == type; };
+  const nb::dlpack::dtype half{static_cast<std::uint8_t>(nb::dlpack::dtype_code::Float), 16, 1};
+  if (!std::strcmp(name, "fp32") && is(nb::dtype<float>())) return DType::fp32;
+  if (!std::strcmp(name, "fp16") && is(half)) return DType::fp16;
+  if (!std::strcmp(name, "bf16") && is(nb::dtype<std::uint16_t>())) return DType::bf16;
+  throw nb::type_error("a cache is fp32 (float32), fp16 (float16) or bf16 (uint16 bits)");
+}
+
+// The arrays of kv_cache.KVCache, one layer of them.
+CacheLayer cache_layer(const CacheArray& keys, const CacheArray& values, const char* dtype,
+                       int layer) {
+  const DType type = cache_dtype(dtype, keys);
+  const std::size_t kv_heads = keys.shape(2), head_dim = keys.shape(3), block = keys.shape(4);
+  require(block == homerun::kBlock, "the native cache has blocks of 16 positions");
+  require(values.dtype() == keys.dtype() && values.shape(0) == keys.shape(0) &&
+              values.shape(1) == keys.shape(1) && values.shape(2) == kv_heads &&
+              values.shape(3) == block && values.shape(4) == head_dim,
+          "keys are [layers, blocks, kv_heads, head_dim, 16], values [layers, blocks, kv_heads, "
+          "16, head_dim], of one dtype");
+  require(kv_heads > 0 && head_dim > 0 && head_dim % 2 == 0, "head_dim must be even");
+  require(layer >= 0 && std::size_t(layer) < keys.shape(0), "no such layer in the cache");
+  const std::size_t size = (type == DType::fp32 ? 4 : 2) * keys.shape(1) * kv_heads * head_dim *
+                           block * static_cast<std::size_t>(layer);
+  return {type, static_cast<char*>(keys.data()) + size, static_cast<char*>(values.data()) + size,
+          static_cast<int>(kv_heads), static_cast<int>(head_dim)};
+}
+
+// `segments`: objects with first_row, rows, start and block_table (int32), as base.Segment.
+void make_plan(AttentionPlan* self, nb::sequence segments, int block_size) {
+  require(block_size == homerun::kBlock, "the native cache has blocks of 16 positions");
+  AttentionPlan plan;
+  for (nb::handle segment : segments) {
+    AttentionSegment one{nb::cast<int>(segment.attr("first_row")),
+                         nb::cast<int>(segment.attr("rows")), nb::cast<int>(segment.attr("start")),
+                         plan.tables.size()};
+    const auto table = nb::cast<Input<std::int32_t, 1>>(segment.attr("block_table"));
+    require(one.first_row == plan.rows && one.rows > 0,
+            "segments must follow each other and have rows");
+    require(one.start >= 0 && one.start <= (1 << 30) && one.rows <= (1 << 30),
+            "positions are out of range");
+    const std::size_t used = (one.start + one.rows - 1) / homerun::kBlock + 1;
+    require(table.shape(0) >= used, "a block table is shorter than its sequence");
+    plan.tables.insert(plan.tables.end(), table.data(), table.data() + used);
+    plan.segments.push_back(one);
+    plan.rows += one.rows;
+  }
+  for (std::int32_t block : plan.tables) {
+    require(block >= 0, "a block number is negative");
+    plan.max_block = std::max(plan.max_block, block);
+  }
+  new (self) AttentionPlan(std::move(plan));
+}
+
+void attention(Input<float, 3> queries, CacheArray keys, CacheArray values, const char* dtype,
+               int layer, const AttentionPlan& plan, Output<float, 2> out) {
+  const CacheLayer cache = cache_layer(keys, values, dtype, layer);
+  const std::size_t rows = queries.shape(0), heads = queries.shape(1);
+  require(rows == static_cast<std::size_t>(plan.rows), "the plan is for another number of rows");
+  require(queries.shape(2) == static_cast<std::size_t>(cache.head_dim) && heads > 0 &&
+              heads % cache.kv_heads == 0,
+          "queries must be [rows, heads, head_dim], heads a multiple of the cache's");
+  require(out.shape(0) == rows && out.shape(1) == heads * cache.head_dim,
+          "out must be [rows, heads * head_dim]");
+  require(plan.max_block < static_cast<std::int64_t>(keys.shape(1)),
+          "a block number is beyond the cache");
+  nb::gil_scoped_release released;
+  homerun::attention(cache, static_cast<int>(heads), plan, queries.data(), out.data());
+}
+
+void rotate_and_store(Input<float, 2> qkv, Input<float, 2> cosines, Input<float, 2> sines,
+                      CacheArray keys, CacheArray values, const char* dtype, int layer,
+                      Input<std::int64_t, 1> slots, Output<float, 3> queries) {
+  const CacheLayer cache = cache_layer(keys, values, dtype, layer);
+  const std::size_t rows = qkv.shape(0), heads = queries.shape(1), head_dim = cache.head_dim;
+  require(queries.shape(0) == rows && queries.shape(2) == head_dim &&
+              qkv.shape(1) == (heads + 2 * cache.kv_heads) * head_dim,
+          "qkv must be [rows, (heads + 2 * kv_heads) * head_dim], queries_out [rows, heads, "
+          "head_dim]");
+  require(cosines.shape(0) == rows && cosines.shape(1) == head_dim / 2 &&
+              sines.shape(0) == rows && sines.shape(1) == head_dim / 2,
+          "cosines and sines must be [rows, head_dim / 2]");
+  require(slots.shape(0) == rows, "slots must be [rows]");
+  const auto limit = static_cast<std::int64_t>(keys.shape(1)) * homerun::kBlock;
+  for (std::size_t i = 0; i < rows; i++)
+    require(slots.data()[i] >= 0 && slots.data()[i] < limit, "a slot is beyond the cache");
+  nb::gil_scoped_release released;
+  homerun::rotate_and_store(cache, static_cast<int>(heads), static_cast<int>(rows), qkv.data(),
+                            cosines.data(), sines.data(), slots.data(), queries.data());
+}
+
+}  // namespace
+
+void bind_attention(nb::module_& m) {
+  nb::class_<AttentionPlan>(m, "AttentionPlan", "The segments of a batch; serves every layer.")
+      .def("__init__", &make_plan, nb::arg("segments"), nb::arg("block_size"));
+  m.def("attention", &attention, nb::arg("queries"), nb::arg("keys"), nb::arg("values"),
+        nb::arg("dtype"), nb::arg("layer"), nb::arg("plan"), nb::arg("out"),
+        "Ops.attention for float32 queries [M, heads, head_dim] into out [M, heads * head_dim].");
+  m.def("rotate_and_store", &rotate_and_store, nb::arg("qkv"), nb::arg("cosines"),
+        nb::arg("sines"), nb::arg("keys"), nb::arg("values"), nb::arg("dtype"), nb::arg("layer"),
+        nb::arg("slots"), nb::arg("queries_out"),
+        "Ops.rotate_and_store into the cache's arrays and queries_out [M, heads, head_dim].");
+}

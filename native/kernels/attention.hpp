@@ -1,15 +1,17 @@
 // Attention over the paged cache: the types that kernels/, ops/ and bindings/ share.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/linear.hpp"
 
 namespace homerun {
 
-// Positions of a KV block, and of a tile of the online softmax.
+// Positions of a KV block, and of a tile: what has a maximum and a sum of its own.
 constexpr int kBlock = 16;
 constexpr int kTile = 256;
+constexpr int kTileBlocks = kTile / kBlock;
 
 // One layer of the cache. Keys lie with the positions side by side, values with the features:
 //   keys    [block][kv_head][head_dim][16]      values  [block][kv_head][16][head_dim]
@@ -21,8 +23,59 @@ struct CacheLayer {
   int head_dim;
 };
 
+// Consecutive tokens of a sequence and the query heads that read one KV head: row
+// token · sharing + i is head kv_head · sharing + i of that token.
+struct QueryRows {
+  CacheLayer cache;
+  int kv_head;
+  int sharing;                 // query heads per KV head
+  const std::int32_t* blocks;  // the sequence's block table
+  int start;                   // position of the first token
+  int tokens;
+  const float* queries;  // the first token's first of these heads; `stride` floats to the next token
+  float* out;            // likewise
+  std::size_t stride;
+
+  int rows() const { return tokens * sharing; }
+  int tiles() const { return (start + tokens - 1) / kTile + 1; }
+  // Positions of `tile` that the row may see; 0 or less: none.
+  int visible(int row, int tile) const {
+    const int count = start + row / sharing + 1 - tile * kTile;
+    return count < kTile ? count : kTile;
+  }
+};
+
+// What one or several tiles contribute to the rows: maximum m, l = Σ exp(s - m) and
+// o = Σ exp(s - m) · v. Undefined for rows that see none of these tiles.
+struct Contribution {
+  float* maximum;  // [rows]
+  float* total;    // [rows]
+  float* output;   // [rows][head_dim]
+
+  static std::size_t floats(int rows, int head_dim) { return rows * (std::size_t(head_dim) + 2); }
+  static Contribution in(float* memory, int rows) {
+    return {memory, memory + rows, memory + 2 * rows};
+  }
+};
+
 struct AttentionKernels {
-  // To be defined by the attention kernels.
+  // The rows' queries times `scale`, as [row][head_dim].
+  void (*scale_queries)(const QueryRows& rows, float scale, float* scaled);
+  // One tile, by the cache's dtype. `scratch` has `scratch_floats(rows)`.
+  void (*tile[3])(const QueryRows& rows, int tile, const float* scaled, float* scratch,
+                  Contribution result);
+  std::size_t (*scratch_floats)(const QueryRows& rows);
+  // so_far = that of the tiles before `tile`, combined with that of `tile`.
+  void (*combine)(const QueryRows& rows, int tile, Contribution so_far, Contribution next);
+  // out = output / total.
+  void (*finish)(const QueryRows& rows, Contribution all);
+
+  // One token: qkv [(heads + 2 · kv_heads) · head_dim] -> rotated queries [heads · head_dim], and
+  // rotated keys and values into `slot` of the cache. The halves a, b of a head become
+  // (a·cos - b·sin, b·cos + a·sin).
+  void (*rotate_and_store[3])(const CacheLayer& cache, int heads, const float* qkv,
+                              const float* cosines, const float* sines, std::int64_t slot,
+                              float* queries);
 };
 
 }  // namespace homerun

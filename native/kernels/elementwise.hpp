@@ -17,9 +17,6 @@ struct ElementwiseKernels {
   // One row of a table (fp32, fp16 or bf16) as float32, times `scale` rounded to the table's dtype
   // unless it is 1.
   void (*embed)(const void* row, DType dtype, float scale, int width, float* out);
-  // The halves a, b of a head of head_dim -> (a·cos - b·sin, b·cos + a·sin).
-  void (*rotate)(const float* head, const float* cosines, const float* sines, int head_dim,
-                 float* out);
 };
 
 }  // namespace homerun

@@ -1,1 +1,211 @@
-namespace homerun {}
+// Cuts attention into items for the threads and lends them memory.
+// Knows that tiles may be computed anywhere and must be combined in order; computes nothing.
+#include "ops/attention.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <type_traits>
+
+#include "kernels/kernels.hpp"
+#include "thread_pool.hpp"
+
+namespace homerun {
+namespace {
+
+// Query rows that share a widened tile: more make the conversion cheaper, but need more cache.
+constexpr int kRowsPerItem = 128;
+// With fewer items per thread than this, tiles become items too.
+constexpr int kItemsPerThread = 4;
+constexpr int kRowsPerStore = kBlock;
+
+// Memory that grows and is kept for the next call.
+class Scratch {
+ public:
+  float* floats(std::size_t count) {
+    if (count > size_) {
+      memory_.reset();
+      memory_.reset(new (std::align_val_t{kAlignment}) float[count]);
+      size_ = count;
+    }
+    return memory_.get();
+  }
+
+ private:
+  static constexpr std::size_t kAlignment = 64;
+  struct Free {
+    void operator()(float* p) const { operator delete[](p, std::align_val_t{kAlignment}); }
+  };
+  std::unique_ptr<float[], Free> memory_;
+  std::size_t size_ = 0;
+};
+
+// Whole cache lines, so that threads do not share one.
+std::size_t round_up(std::size_t floats) { return (floats + 15) / 16 * 16; }
+
+// Some tokens of a segment, for every KV head.
+struct RowBlock {
+  const AttentionSegment* segment;
+  int first;  // token within the segment
+  int tokens;
+};
+
+std::vector<RowBlock> row_blocks(const AttentionPlan& plan, int sharing) {
+  const int most = std::max(1, kRowsPerItem / sharing);
+  std::vector<RowBlock> blocks;
+  for (const AttentionSegment& segment : plan.segments)
+    for (int first = 0; first < segment.rows; first += most)
+      blocks.push_back({&segment, first, std::min(most, segment.rows - first)});
+  // The longest first: the last items to be finished should be short ones.
+  std::stable_sort(blocks.begin(), blocks.end(), [](const RowBlock& a, const RowBlock& b) {
+    const auto work = [](const RowBlock& one) {
+      return std::int64_t{one.tokens} * (one.segment->start + one.first + one.tokens);
+    };
+    return work(a) > work(b);
+  });
+  return blocks;
+}
+
+class Attention {
+ public:
+  Attention(const CacheLayer& cache, int heads, const AttentionPlan& plan, const float* queries,
+            float* out)
+      : cache_(cache), heads_(heads), plan_(plan), queries_(queries), out_(out),
+        kernels_(kernels().attention),
+        tile_(kernels_.tile[static_cast<int>(cache.dtype)]),
+        scale_(static_cast<float>(1 / std::sqrt(static_cast<double>(cache.head_dim)))),
+        blocks_(row_blocks(plan, heads / cache.kv_heads)) {}
+
+  void run() {
+    std::size_t most_rows = 0, most_scratch = 0;
+    int most_tiles = 0;
+    for (const RowBlock& block : blocks_) {
+      const QueryRows rows = rows_of(block, 0);
+      most_rows = std::max(most_rows, std::size_t(rows.rows()));
+      most_scratch = std::max(most_scratch, kernels_.scratch_floats(rows));
+      most_tiles = std::max(most_tiles, rows.tiles());
+    }
+    queries_floats_ = round_up(most_rows * cache_.head_dim);
+    scratch_floats_ = round_up(most_scratch);
+    part_floats_ = round_up(Contribution::floats(static_cast<int>(most_rows), cache_.head_dim));
+    const int threads = pool().threads();
+    if (most_tiles > 1 && items() < std::int64_t{kItemsPerThread} * threads) {
+      by_tiles(threads, most_tiles);
+    } else {
+      by_rows(threads);
+    }
+  }
+
+ private:
+  std::int64_t items() const { return static_cast<std::int64_t>(blocks_.size()) * cache_.kv_heads; }
+
+  QueryRows rows_of(const RowBlock& block, int kv_head) const {
+    const AttentionSegment& segment = *block.segment;
+    const int sharing = heads_ / cache_.kv_heads;
+    const std::size_t stride = std::size_t(heads_) * cache_.head_dim;
+    const std::size_t offset = std::size_t(segment.first_row + block.first) * stride +
+                               std::size_t(kv_head) * sharing * cache_.head_dim;
+    return {cache_,       kv_head,           sharing,       plan_.tables.data() + segment.blocks,
+            segment.start + block.first,     block.tokens,  queries_ + offset,
+            out_ + offset, stride};
+  }
+  QueryRows rows_of(std::int64_t item) const {
+    return rows_of(blocks_[item / cache_.kv_heads], static_cast<int>(item % cache_.kv_heads));
+  }
+
+  // One item does all tiles of its rows.
+  void by_rows(int threads) {
+    const std::size_t each = queries_floats_ + scratch_floats_ + 2 * part_floats_;
+    float* memory = scratch().floats(each * threads);
+    pool().run(items(), [&](std::int64_t item, int thread) {
+      float* scaled = memory + each * thread;
+      float* work = scaled + queries_floats_;
+      float* parts = work + scratch_floats_;
+      const QueryRows rows = rows_of(item);
+      const Contribution all = Contribution::in(parts, rows.rows());
+      const Contribution next = Contribution::in(parts + part_floats_, rows.rows());
+      kernels_.scale_queries(rows, scale_, scaled);
+      tile_(rows, 0, scaled, work, all);
+      for (int tile = 1; tile < rows.tiles(); tile++) {
+        tile_(rows, tile, scaled, work, next);
+        kernels_.combine(rows, tile, all, next);
+      }
+      kernels_.finish(rows, all);
+    });
+  }
+
+  // First every tile of every row block, then for each row block the tiles in order.
+  void by_tiles(int threads, int most_tiles) {
+    const std::size_t each = queries_floats_ + scratch_floats_;
+    float* memory = scratch().floats(each * threads + part_floats_ * items() * most_tiles);
+    float* parts = memory + each * threads;
+    const auto part = [&](std::int64_t item, int tile, const QueryRows& rows) {
+      return Contribution::in(parts + part_floats_ * (item * most_tiles + tile), rows.rows());
+    };
+    pool().run(items() * most_tiles, [&](std::int64_t index, int thread) {
+      const std::int64_t item = index / most_tiles;
+      const int tile = static_cast<int>(index % most_tiles);
+      const QueryRows rows = rows_of(item);
+      if (tile >= rows.tiles()) return;
+      float* scaled = memory + each * thread;
+      kernels_.scale_queries(rows, scale_, scaled);
+      tile_(rows, tile, scaled, scaled + queries_floats_, part(item, tile, rows));
+    });
+    pool().run(items(), [&](std::int64_t item, int) {
+      const QueryRows rows = rows_of(item);
+      const Contribution all = part(item, 0, rows);
+      for (int tile = 1; tile < rows.tiles(); tile++)
+        kernels_.combine(rows, tile, all, part(item, tile, rows));
+      kernels_.finish(rows, all);
+    });
+  }
+
+  static Scratch& scratch() {
+    thread_local Scratch memory;
+    return memory;
+  }
+
+  const CacheLayer& cache_;
+  const int heads_;
+  const AttentionPlan& plan_;
+  const float* queries_;
+  float* out_;
+  const AttentionKernels& kernels_;
+  std::decay_t<decltype(AttentionKernels::tile[0])> tile_;
+  const float scale_;
+  const std::vector<RowBlock> blocks_;
+  std::size_t queries_floats_ = 0, scratch_floats_ = 0, part_floats_ = 0;
+};
+
+}  // namespace
+
+void attention(const CacheLayer& cache, int heads, const AttentionPlan& plan, const float* queries,
+               float* out) {
+  assert(heads % cache.kv_heads == 0);
+  if (plan.rows > 0) Attention(cache, heads, plan, queries, out).run();
+}
+
+void rotate_and_store(const CacheLayer& cache, int heads, int rows, const float* qkv,
+                      const float* cosines, const float* sines, const std::int64_t* slots,
+                      float* queries) {
+  const auto one = kernels().attention.rotate_and_store[static_cast<int>(cache.dtype)];
+  const std::size_t width = std::size_t(heads + 2 * cache.kv_heads) * cache.head_dim;
+  const std::size_t half = cache.head_dim / 2;
+  const auto some = [&](std::int64_t item) {
+    const std::size_t end = std::min<std::size_t>(rows, (item + 1) * kRowsPerStore);
+    for (std::size_t row = item * kRowsPerStore; row < end; row++)
+      one(cache, heads, qkv + row * width, cosines + row * half, sines + row * half, slots[row],
+          queries + row * heads * cache.head_dim);
+  };
+  if (rows <= kRowsPerStore) {
+    some(0);  // not worth waking anyone
+  } else {
+    pool().run((rows + kRowsPerStore - 1) / kRowsPerStore,
+               [&](std::int64_t item, int) { some(item); });
+  }
+}
+
+}  // namespace homerun
