@@ -6,6 +6,7 @@ NAMES = {
     *("requests_total", "request_seconds", "time_to_first_token_seconds", "queue_seconds"),
     *("inter_token_seconds", "prompt_tokens_total", "cached_prompt_tokens_total"),
     *("completion_tokens_total", "running", "waiting", "kv_blocks", "preemptions_total"),
+    *("drafted_tokens_total", "accepted_tokens_total"),
     *("engine_step_seconds", "batch_size", "cancelled_total", "rejected_total"),
     *("loop_lag_seconds", "build_info"),
 }
@@ -20,7 +21,7 @@ def exercise(metrics: Metrics, model: str, reason: str) -> str:
     metrics.cancelled(reason)
     metrics.rejected(reason)
     metrics.loop_lag(0.001)
-    metrics.step(model, seconds=0.01, sequences=3, preempted=1)
+    metrics.step(model, seconds=0.01, sequences=3, preempted=1, drafted=6, accepted=2)
     metrics.load(model, running=3, waiting=1, free_blocks=6, total_blocks=10)
     return metrics.render().decode()
 
@@ -30,6 +31,8 @@ def test_the_names_are_there():
     documented = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert {f"homerun_{name}" for name in NAMES} <= documented
     assert 'homerun_kv_blocks{model="a/b",state="used"} 4.0' in text
+    assert 'homerun_drafted_tokens_total{model="a/b"} 6.0' in text
+    assert 'homerun_accepted_tokens_total{model="a/b"} 2.0' in text
     assert 'homerun_build_info{version="1.2"} 1.0' in text
     assert 'homerun_cancelled_total{reason="drain"} 1.0' in text
 

@@ -61,6 +61,12 @@ class Metrics:
         self._preemptions = self._counter(
             "preemptions", "Sequences put back for want of blocks", "model"
         )
+        self._drafted_tokens = self._counter(
+            "drafted_tokens", "Tokens computed on the chance that they come next", "model"
+        )
+        self._accepted_tokens = self._counter(
+            "accepted_tokens", "Drafted tokens that turned out to be the answer's", "model"
+        )
         self._step_seconds = self._histogram(
             "engine_step_seconds", "One engine step", _TOKEN_BUCKETS, "model"
         )
@@ -123,12 +129,23 @@ class Metrics:
 
     # Called with the statistics of each engine step.
 
-    def step(self, model: str, *, seconds: float, sequences: int, preempted: int) -> None:
+    def step(
+        self,
+        model: str,
+        *,
+        seconds: float,
+        sequences: int,
+        preempted: int,
+        drafted: int,
+        accepted: int,
+    ) -> None:
         """One engine step of one model."""
         name = self._model(model)
         self._step_seconds.labels(name).observe(seconds)
         self._batch_size.labels(name).observe(sequences)
         self._preemptions.labels(name).inc(preempted)
+        self._drafted_tokens.labels(name).inc(drafted)
+        self._accepted_tokens.labels(name).inc(accepted)
 
     # Called before `render`.
 

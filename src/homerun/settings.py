@@ -45,6 +45,8 @@ class Settings:
     """Rows of one engine step over all its sequences."""
     max_sequences: int = 64
     """Sequences that run at once; the others wait in order of arrival."""
+    speculation: bool = True
+    """Guess tokens from the text so far where that is nearly free; no answer depends on it."""
     max_queue: int = 512
     """Requests that may wait; the next one is told to come back (3040)."""
     queue_timeout: float = 30.0

@@ -248,11 +248,11 @@ def test_a_fault_ends_its_own_request_and_no_other(
         method = {"schedule": "_admit", "commit": "commit"}[stage]
         genuine = getattr(Scheduler, method)
 
-        def broken(self: Scheduler, what: object) -> object:
+        def broken(self: Scheduler, what: object, *more: object) -> object:
             sequence = getattr(what, "sequence", what)
             if BAD in sequence.request.prompt_ids:
                 raise RuntimeError("injected")
-            return genuine(self, what)
+            return genuine(self, what, *more)
 
         monkeypatch.setattr(Scheduler, method, broken)
     if stage in ("sample", "nan"):

@@ -1,7 +1,8 @@
 """A model of a few lines whose next token depends on every token before it, read from the cache.
 
 It keeps the token ids themselves in paged blocks, as a real model keeps K and V, so that a wrong
-block table, a stale block or a skipped position changes the answer.
+block table, a stale block or a skipped position changes the answer. With a habit it likes to count
+from 0 to 4 and begin again, so that drafts are often right.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,36 +24,39 @@ STOP = 49
 class ToyRunner:
     """Stands where `engine.runner.Runner` stands."""
 
-    def __init__(self, limits: LaneLimits, fault: Callable[[Run], None] | None = None) -> None:
+    def __init__(
+        self, limits: LaneLimits, fault: Callable[[Run], None] | None = None, habit: float = 0.0
+    ) -> None:
         self.memory = np.full((limits.num_blocks, limits.block_size), -1, dtype=np.int64)
         self.size = limits.block_size
         self.fault = fault
-        self.steps = 0
-        self.rows = 0
+        self.habit = habit
 
     def forward(self, runs: Sequence[Run]) -> list[NDArray[np.float32]]:
-        self.steps += 1
         logits: list[NDArray[np.float32]] = []
         for run in runs:
             if self.fault is not None:
                 self.fault(run)
         for run in runs:
-            sequence = run.sequence
-            for position in range(sequence.computed, sequence.computed + run.count):
+            assert run.samples or not run.drafts
+            sequence, start = run.sequence, run.sequence.computed
+            tokens = [*sequence.tokens[start : start + run.count], *run.drafts]
+            for position, token in enumerate(tokens, start):
                 block = sequence.blocks[position // self.size]
-                self.memory[block, position % self.size] = sequence.tokens[position]
-            self.rows += run.count
+                self.memory[block, position % self.size] = token
             if run.samples:
-                length = sequence.computed + run.count
-                table = sequence.blocks[: -(-length // self.size)]
-                logits.append(toy_logits(self.memory[table].reshape(-1)[:length].tolist()))
+                read = self.memory[np.asarray(sequence.blocks)].reshape(-1)
+                lengths = range(start + run.count, start + run.rows + 1)
+                logits.extend(toy_logits(read[:n].tolist(), self.habit) for n in lengths)
         return logits
 
 
-def toy_logits(tokens: Sequence[int]) -> NDArray[np.float32]:
+def toy_logits(tokens: Sequence[int], habit: float) -> NDArray[np.float32]:
     assert min(tokens) >= 0
     seed = blake2b(repr(list(tokens)).encode(), digest_size=8).digest()
-    return np.random.default_rng(int.from_bytes(seed)).normal(size=VOCAB).astype(np.float32) * 2
+    noise = np.random.default_rng(int.from_bytes(seed)).normal(size=VOCAB).astype(np.float32) * 2
+    noise[(tokens[-1] + 1) % 5] += habit
+    return noise
 
 
 _ids = count()
@@ -71,7 +75,7 @@ def request(prompt: Sequence[int], **changes: object) -> EngineRequest:
     return EngineRequest(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def lane(fault: Callable[[Run], None] | None = None, **changes: object) -> Lane:
+def lane(fault: Callable[[Run], None] | None = None, habit: float = 0.0, **changes: object) -> Lane:
     values: dict[str, object] = {
         "num_blocks": 64,
         "block_size": 4,
@@ -80,7 +84,7 @@ def lane(fault: Callable[[Run], None] | None = None, **changes: object) -> Lane:
         "queue_timeout": 1e9,
     }
     limits = LaneLimits(**{**values, **changes})  # type: ignore[arg-type]
-    return Lane("toy", ToyRunner(limits, fault), "rev", limits)  # type: ignore[arg-type]
+    return Lane("toy", ToyRunner(limits, fault, habit), "rev", limits)  # type: ignore[arg-type]
 
 
 class Answers:
@@ -120,9 +124,9 @@ def run(lane: Lane, answers: Answers, limit: int = 10_000) -> None:
     raise AssertionError("the lane never came to an end")
 
 
-def alone(wanted: EngineRequest) -> tuple[object, ...]:
-    """The outcome of a request in an engine of its own."""
-    answers, own = Answers(), lane()
+def alone(wanted: EngineRequest, habit: float = 0.0) -> tuple[object, ...]:
+    """The outcome of a request in an engine of its own that never drafts."""
+    answers, own = Answers(), lane(habit=habit, max_draft_rows=0)
     own.add(wanted, 0.0)
     run(own, answers)
     return answers.outcome(wanted.id)

@@ -3,6 +3,7 @@
 Knows block numbers, reference counts and keys. Does not know what a block's memory looks like.
 """
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -104,7 +105,7 @@ class BlockPool:
 
 def next_key(parent: bytes, token_ids: Sequence[int]) -> bytes:
     """Key of a full block: a hash of the key before it and its own tokens (16 bytes)."""
-    text = b"".join(token.to_bytes(4, "little") for token in token_ids)
+    text = array("i", token_ids).tobytes()
     return blake2b(text, digest_size=16, key=parent).digest()
 
 

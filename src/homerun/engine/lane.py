@@ -9,7 +9,8 @@ import logging
 import time
 from collections.abc import Callable
 from collections.abc import Sequence as Items
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any, Protocol
 
 from homerun.engine import sampler
@@ -35,6 +36,12 @@ BLOCK_SIZE = 16
 """Positions of a KV block, wherever nothing else is asked for."""
 
 
+MAX_DRAFT_ROWS = 16
+"""Rows up to which a step of a large model still waits for its weights to come from memory, on
+every machine and for every dtype that was measured: further rows are nearly free. It is also the
+height of a matrix unit's tile. Beyond it each row costs its full share of arithmetic."""
+
+
 @dataclass(frozen=True, slots=True)
 class LaneLimits:
     """How much one lane takes on."""
@@ -45,6 +52,8 @@ class LaneLimits:
     max_sequences: int = 64
     queue_timeout: float = 30.0
     """Seconds a request may wait for its first step."""
+    max_draft_rows: int = MAX_DRAFT_ROWS
+    """Rows of a step, all sequences together, up to which drafts are added; 0 turns them off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,13 @@ class StepStats:
     forward_seconds: float
     """The part of `seconds` spent in the model."""
     tokens: int
+    """Tokens whose K and V were asked for: of prompts and answers, without drafts."""
     sequences: int
     preempted: int
+    drafted: int = 0
+    """Further rows, computed on the chance that they hold the next tokens."""
+    accepted: int = 0
+    """How many of them did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +88,11 @@ class LaneLoad:
 class Forward(Protocol):
     """What computes a plan: `engine.runner.Runner`, or a toy in tests."""
 
-    def forward(self, runs: Items[Run]) -> Items[Any]:
-        """Writes K and V of the runs; float32 logits [vocab] for each run with `samples`."""
+    def forward(self, runs: Items[Run]) -> Any:
+        """Writes K and V of the runs and their drafts.
+
+        float32 logits [rows, vocab]: for each run with `samples`, 1 + len(drafts) rows in order.
+        """
         ...
 
 
@@ -92,6 +109,7 @@ class Lane:
             self._pool,
             max_batch_tokens=limits.max_batch_tokens,
             max_sequences=limits.max_sequences,
+            max_draft_rows=limits.max_draft_rows,
             revision=revision,
         )
         self._by_id: dict[str, Sequence] = {}
@@ -146,9 +164,10 @@ class Lane:
         forward_began = time.monotonic()
         computed = self._forward(plan.runs, tell)
         forward_seconds = time.monotonic() - forward_began
+        accepted = 0
         for run, logits in computed:
             try:
-                self._advance(run, logits, tell)
+                accepted += self._advance(run, logits, tell)
             except Exception as error:
                 self._blame(run.sequence, error, tell)
         return StepStats(
@@ -158,6 +177,8 @@ class Lane:
             tokens=plan.tokens,
             sequences=len(plan.runs),
             preempted=plan.preempted,
+            drafted=plan.drafted,
+            accepted=accepted,
         )
 
     def check_integrity(self) -> None:
@@ -166,40 +187,81 @@ class Lane:
         assert {id(s) for s in self._scheduler} == {id(s) for s in self._by_id.values()}
 
     def _forward(self, runs: tuple[Run, ...], tell: Tell) -> list[tuple[Run, Any]]:
-        """Each run that could be computed, with its logits [vocab] where it samples."""
+        """Each run that could be computed, with logits [1 + drafts, vocab] where it samples."""
         if not runs:
             return []
         try:
-            logits = iter(self._runner.forward(runs))
+            logits = self._runner.forward(runs)
         except Exception as error:
-            if len(runs) == 1:
+            if len(runs) == 1 and not runs[0].drafts:
                 self._blame(runs[0].sequence, error, tell)
                 return []
-            return [pair for run in runs for pair in self._forward((run,), tell)]
-        return [(run, next(logits) if run.samples else None) for run in runs]
+            # Without drafts: no request may fail for the sake of a guess.
+            alone = [(replace(run, drafts=()),) for run in runs]
+            return [pair for one in alone for pair in self._forward(one, tell)]
+        computed: list[tuple[Run, Any]] = []
+        first = 0
+        for run in runs:
+            rows = 1 + len(run.drafts) if run.samples else 0
+            computed.append((run, logits[first : first + rows]))
+            first += rows
+        return computed
 
-    def _advance(self, run: Run, logits: Any, tell: Tell) -> None:
-        """Commits a run, draws the next token and ends the sequence if it was the last one."""
-        self._scheduler.commit(run)
+    def _advance(self, run: Run, logits: Any, tell: Tell) -> int:
+        """Draws the next tokens, commits the run and ends the sequence if it is complete.
+
+        Returns how many drafts were accepted.
+        """
         if not run.samples:
-            return
+            self._scheduler.commit(run)
+            return 0
         sequence, request = run.sequence, run.sequence.request
-        token = sampler.sample(
-            logits,
+        known = len(sequence.tokens)
+        try:
+            reason = self._draw(run, logits)
+        finally:
+            # What was drawn before a fault is told, as if it had been drawn in steps of its own.
+            drawn = tuple(sequence.tokens[known:])
+            if drawn:
+                tell(Produced(request.id, drawn))
+        # Each token but the last was a draft; before a stop id, which is not in `drawn`, that too.
+        accepted = len(drawn) if sequence.stopped else len(drawn) - 1
+        self._scheduler.commit(run, accepted)
+        if reason is not None:
+            self._end(sequence, reason, tell)
+        return accepted
+
+    def _draw(self, run: Run, logits: Any) -> FinishReason | None:
+        """Appends to the sequence what plain decoding would have, as far as the drafts go with it.
+
+        Each row is sampled with the very arguments of a step without drafts: all tokens before it
+        and its position. A row counts only if the draft before it is what was drawn there.
+        """
+        sequence, request = run.sequence, run.sequence.request
+        for row, draft in zip_longest(logits, run.drafts):
+            token = self._sample(row, sequence)
+            if token in request.stop_ids:
+                sequence.stopped = True
+                return FinishReason.STOP
+            sequence.tokens.append(token)
+            if sequence.generated == request.max_tokens:
+                return FinishReason.LENGTH
+            if token != draft:
+                return None
+        raise AssertionError("the row after the last draft has nothing to agree with")
+
+    def _sample(self, row: Any, sequence: Sequence) -> int:
+        request = sequence.request
+        # Views that nobody may keep: the tokens cannot grow while there are any.
+        tokens = memoryview(sequence.tokens)
+        return sampler.sample(
+            row,
             request.sampling,
-            prompt_ids=request.prompt_ids,
-            output_ids=sequence.tokens[sequence.prompt_length :],
+            prompt_ids=tokens[: sequence.prompt_length],
+            output_ids=tokens[sequence.prompt_length :],
             seed=request.seed,
-            position=len(sequence.tokens),
+            position=len(tokens),
         )
-        if token in request.stop_ids:
-            sequence.stopped = True
-            self._end(sequence, FinishReason.STOP, tell)
-            return
-        sequence.tokens.append(token)
-        tell(Produced(request.id, (token,)))
-        if sequence.generated == request.max_tokens:
-            self._end(sequence, FinishReason.LENGTH, tell)
 
     def _end(self, sequence: Sequence, reason: FinishReason, tell: Tell) -> None:
         del self._by_id[sequence.request.id]

@@ -18,40 +18,44 @@ class Runner:
         self._decoder = model.decoder
         self._cache = cache
 
-    def forward(self, runs: Items[Run]) -> list[NDArray[np.float32]]:
-        """Computes the runs and writes their K and V.
+    def forward(self, runs: Items[Run]) -> NDArray[np.float32]:
+        """Computes the runs and writes their K and V, those of drafts too.
 
-        Returns float32 logits [vocab] for each run with `samples`, in order.
+        Returns float32 logits [rows, vocab]: of each run with `samples`, in order, the last known
+        token's and then each draft's.
         """
         batch, sampled_rows = self._assemble(runs)
         hidden = self._decoder.forward(batch, self._cache)
-        if not sampled_rows:
-            return []
-        return list(self._decoder.logits(hidden[sampled_rows]))
+        if len(sampled_rows) < len(hidden):
+            hidden = hidden[sampled_rows]
+        return self._decoder.logits(hidden) if sampled_rows else np.empty((0, 0), np.float32)
 
     def _assemble(self, runs: Items[Run]) -> tuple[Batch, list[int]]:
+        # Lists first: most runs are one row, for which an array's every operation costs more.
         size = self._cache.block_size
-        rows = sum(run.count for run in runs)
-        token_ids = np.empty(rows, dtype=np.int32)
-        positions = np.empty(rows, dtype=np.int32)
-        rope_variants = np.empty(rows, dtype=np.int32)
-        slots = np.empty(rows, dtype=np.int64)
+        token_ids: list[int] = []
+        positions: list[int] = []
+        rope_variants: list[int] = []
+        slots: list[int] = []
         segments: list[Segment] = []
         sampled_rows: list[int] = []
-        first = 0
         for run in runs:
-            sequence = run.sequence
-            start, end = sequence.computed, sequence.computed + run.count
-            part = slice(first, first + run.count)
-            absolute = np.arange(start, end)
-            table = np.asarray(sequence.blocks, dtype=np.int32)
-            token_ids[part] = sequence.tokens[start:end]
-            positions[part] = absolute
-            rope_variants[part] = sequence.request.rope_variant
-            slots[part] = table[absolute // size].astype(np.int64) * size + absolute % size
-            segments.append(Segment(first, run.count, start, table))
-            first += run.count
+            sequence, blocks = run.sequence, run.sequence.blocks
+            first, start, rows = len(token_ids), sequence.computed, run.rows
+            token_ids.extend(sequence.tokens[start : start + run.count])
+            token_ids.extend(run.drafts)
+            positions.extend(range(start, start + rows))
+            rope_variants.extend([sequence.request.rope_variant] * rows)
+            slots.extend(blocks[p // size] * size + p % size for p in positions[first:])
+            # A copy: the sequence's own grows while others may still hold this one.
+            segments.append(Segment(first, rows, start, np.array(blocks, dtype=np.int32)))
             if run.samples:
-                sampled_rows.append(first - 1)
-        batch = Batch(token_ids, positions, rope_variants, slots, tuple(segments))
+                sampled_rows.extend(range(first + run.count - 1, first + rows))
+        batch = Batch(
+            np.array(token_ids, dtype=np.int32),
+            np.array(positions, dtype=np.int32),
+            np.array(rope_variants, dtype=np.int32),
+            np.array(slots, dtype=np.int64),
+            tuple(segments),
+        )
         return batch, sampled_rows

@@ -2,25 +2,37 @@
 
 There is no prefill phase and no decode phase: a sequence has tokens that are computed and tokens
 that are pending, and a plan says how many of the pending ones go into the step. Chunked prefill,
-prefix hits and preemption all follow from that.
+prefix hits and preemption all follow from that. Drafts are rows that a step computes on the chance
+that they are what comes next; they are taken into a plan that is made without them.
 """
 
+import logging
+from array import array
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homerun.engine.blocks import BlockPool, next_key, root_key
 from homerun.engine.sequence import Sequence
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Part of a plan: the next `count` pending tokens of one sequence."""
+    """Part of a plan: the next `count` pending tokens of one sequence, and guesses after them."""
 
     sequence: Sequence
     count: int
     samples: bool
     """Whether this run ends at the last known token, so that its logits choose the next one."""
+    drafts: tuple[int, ...] = ()
+    """Token ids that may follow the last known token; only where `samples`."""
+
+    @property
+    def rows(self) -> int:
+        """Rows in the step's batch."""
+        return self.count + len(self.drafts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +48,15 @@ class Plan:
 
     @property
     def tokens(self) -> int:
+        """Pending tokens in the step, without drafts."""
         return sum(run.count for run in self.runs)
 
+    @property
+    def drafted(self) -> int:
+        return sum(len(run.drafts) for run in self.runs)
 
-class _Draft:
+
+class _Sketch:
     """A plan in the making."""
 
     def __init__(self, budget: int) -> None:
@@ -64,15 +81,24 @@ class Scheduler:
       rest of the step's token budget.
     - When blocks run out, the youngest running sequence gives up its own and goes back to the
       head of the queue to be computed again. The oldest never does, so it always finishes.
+    - Drafts get what the others leave: rows up to `max_draft_rows` of the whole step, and blocks
+      that are free. They delay and preempt nobody.
     """
 
     def __init__(
-        self, pool: BlockPool, *, max_batch_tokens: int, max_sequences: int, revision: str
+        self,
+        pool: BlockPool,
+        *,
+        max_batch_tokens: int,
+        max_sequences: int,
+        max_draft_rows: int,
+        revision: str,
     ) -> None:
         assert max_sequences <= max_batch_tokens
         self._pool = pool
         self._max_batch_tokens = max_batch_tokens
         self._max_sequences = max_sequences
+        self._max_draft_rows = min(max_draft_rows, max_batch_tokens)
         self._revision = revision.encode()
         # Both in order of arrival, and all that run before all that wait.
         self._running: list[Sequence] = []
@@ -116,18 +142,18 @@ class Scheduler:
 
     def plan(self) -> Plan:
         """Chooses the next step and reserves its blocks."""
-        draft = _Draft(self._max_batch_tokens)
+        sketch = _Sketch(self._max_batch_tokens)
         decoding = [s for s in self._running if s.pending == 1]
         prefilling = [s for s in self._running if s.pending > 1]
         for sequence in decoding + prefilling:
             # An older sequence may have preempted this one just now.
-            if draft.budget and sequence in self._running:
+            if sketch.budget and not (sketch.preempted and sequence not in self._running):
                 try:
-                    self._continue(sequence, draft)
+                    self._continue(sequence, sketch)
                 except Exception as error:
-                    draft.broken.append((sequence, error))
+                    sketch.broken.append((sequence, error))
                     self.remove(sequence)
-        while not draft.preempted and self._waiting and draft.budget:
+        while not sketch.preempted and self._waiting and sketch.budget:
             if len(self._running) == self._max_sequences:
                 break
             sequence = self._waiting[0]
@@ -135,41 +161,85 @@ class Scheduler:
                 if not self._admit(sequence):
                     break
             except Exception as error:
-                draft.broken.append((sequence, error))
+                sketch.broken.append((sequence, error))
                 self.remove(sequence)
                 continue
             self._waiting.popleft()
             self._running.append(sequence)
-            self._continue(sequence, draft)
+            self._continue(sequence, sketch)
             if not sequence.started:
                 sequence.started = True
-                draft.started.append(sequence)
-        return Plan(tuple(draft.runs), tuple(draft.started), draft.preempted, tuple(draft.broken))
+                sketch.started.append(sequence)
+        self._add_drafts(sketch)
+        return Plan(
+            tuple(sketch.runs), tuple(sketch.started), sketch.preempted, tuple(sketch.broken)
+        )
 
-    def commit(self, run: Run) -> None:
-        """Counts a run as computed and offers its full blocks to later prefixes."""
+    def commit(self, run: Run, accepted: int = 0) -> None:
+        """Counts a run as computed and offers its full blocks to later prefixes.
+
+        `accepted`: how many of its drafts are in the sequence's tokens by now. What the step
+        computed for the others counts for nothing and is overwritten.
+        """
         sequence = run.sequence
         size = self._pool.block_size
         before = sequence.computed // size
-        sequence.computed += run.count
+        sequence.computed += run.count + accepted
         full = sequence.computed // size
         self._extend_keys(sequence, full)
         for index in range(before, full):
             self._pool.publish(sequence.blocks[index], sequence.block_keys[index])
+        if run.drafts:
+            sequence.lookup.learn(len(run.drafts), accepted)
+        needed = self._pool.blocks_for(len(sequence.tokens))
+        if needed < len(sequence.blocks):
+            self._pool.release(sequence.blocks[needed:])
+            del sequence.blocks[needed:]
 
     def check_integrity(self) -> None:
         """Fails if any block is lost or held by nobody."""
         self._pool.check_integrity([sequence.blocks for sequence in self])
         assert all(not sequence.blocks for sequence in self._waiting)
 
-    def _continue(self, sequence: Sequence, draft: "_Draft") -> None:
-        """Puts the next pending tokens of a running sequence into the draft, if they find room."""
-        count = min(sequence.pending, draft.budget)
+    def _continue(self, sequence: Sequence, sketch: "_Sketch") -> None:
+        """Puts the next pending tokens of a running sequence into the sketch, if they find room."""
+        count = min(sequence.pending, sketch.budget)
         victims = self._reserve(sequence, count)
-        draft.take_back(victims)
+        sketch.take_back(victims)
         if sequence not in victims:
-            draft.runs.append(Run(sequence, count, samples=count == sequence.pending))
-            draft.budget -= count
+            sketch.runs.append(Run(sequence, count, samples=count == sequence.pending))
+            sketch.budget -= count
+
+    def _add_drafts(self, sketch: "_Sketch") -> None:
+        """Adds drafts to the runs that sample, shared out evenly, if the step has rows to spare."""
+        spare = self._max_draft_rows - sum(run.count for run in sketch.runs)
+        sampling = [index for index, run in enumerate(sketch.runs) if run.samples]
+        for done, index in enumerate(sampling):
+            if spare <= 0:
+                return
+            run = sketch.runs[index]
+            try:
+                drafts = self._drafts(run.sequence, spare // (len(sampling) - done))
+            except Exception:
+                logger.exception("no drafts for request %s", run.sequence.request.id)
+                continue
+            if drafts:
+                sketch.runs[index] = replace(run, drafts=drafts)
+                spare -= len(drafts)
+
+    def _drafts(self, sequence: Sequence, limit: int) -> tuple[int, ...]:
+        """Drafts that find room, with their blocks reserved."""
+        request, known = sequence.request, len(sequence.tokens)
+        # One token more than the accepted drafts is drawn in any case.
+        limit = min(limit, request.max_tokens - sequence.generated - 1)
+        room = (len(sequence.blocks) + self._pool.free_count) * self._pool.block_size
+        drafts = sequence.lookup.draft(min(limit, room - known))
+        if drafts:
+            missing = self._pool.blocks_for(known + len(drafts)) - len(sequence.blocks)
+            blocks = self._pool.allocate(max(0, missing))
+            assert blocks is not None
+            sequence.blocks.extend(blocks)
+        return drafts
 
     def _admit(self, sequence: Sequence) -> bool:
         """Takes up cached blocks if all known tokens find room now."""
@@ -177,7 +247,7 @@ class Scheduler:
         self._extend_keys(sequence, len(sequence.tokens) // size)
         # At least one token is computed: its logits choose the next one.
         usable = (len(sequence.tokens) - 1) // size
-        sequence.blocks = self._pool.match(sequence.block_keys[:usable])
+        sequence.blocks = array("i", self._pool.match(sequence.block_keys[:usable]))
         missing = self._pool.blocks_for(len(sequence.tokens)) - len(sequence.blocks)
         if missing > self._pool.free_count:
             self._release(sequence)
@@ -205,7 +275,7 @@ class Scheduler:
 
     def _release(self, sequence: Sequence) -> None:
         self._pool.release(sequence.blocks)
-        sequence.blocks = []
+        sequence.blocks = array("i")
         sequence.computed = 0
 
     def _extend_keys(self, sequence: Sequence, blocks: int) -> None:

@@ -3,8 +3,10 @@
 Plain data: token ids and counts. Knows no text, no arrays, no threads.
 """
 
+from array import array
 from dataclasses import dataclass, field
 
+from homerun.engine.drafts import PromptLookup
 from homerun.errors import HomerunError
 from homerun.types import FinishReason, SamplingParams, Usage
 
@@ -73,12 +75,15 @@ class Sequence:
     request: EngineRequest
     arrived_at: float
     """Monotonic seconds."""
-    tokens: list[int] = field(init=False)
-    """Prompt and everything generated so far (without a stop id)."""
+    tokens: "array[int]" = field(init=False)
+    """Prompt and everything generated so far (without a stop id), as int32.
+
+    NumPy reads it in place; it cannot grow while somebody holds such a view of it.
+    """
     computed: int = 0
     """How many of `tokens` have K and V in the cache."""
-    blocks: list[int] = field(default_factory=list[int])
-    """Cache blocks in order of position."""
+    blocks: "array[int]" = field(default_factory=lambda: array("i"))
+    """Cache blocks in order of position, as int32."""
     block_keys: list[bytes] = field(default_factory=list[bytes])
     """Prefix-cache keys of the full blocks seen so far, in order of position."""
     cached_tokens: int = 0
@@ -86,9 +91,12 @@ class Sequence:
     started: bool = False
     stopped: bool = False
     """A stop id was drawn; it counts as a completion token but is not in `tokens`."""
+    lookup: PromptLookup = field(init=False)
+    """Where its drafts come from."""
 
     def __post_init__(self) -> None:
-        self.tokens = list(self.request.prompt_ids)
+        self.tokens = array("i", self.request.prompt_ids)
+        self.lookup = PromptLookup(self.tokens)
 
     @property
     def prompt_length(self) -> int:

@@ -176,6 +176,8 @@ class InferenceService:
             seconds=stats.seconds,
             sequences=stats.sequences,
             preempted=stats.preempted,
+            drafted=stats.drafted,
+            accepted=stats.accepted,
         )
 
 
@@ -237,7 +239,8 @@ class Generation:
                 case Produced(token_ids=ids):
                     now = time.monotonic()
                     if last is not None:
-                        self._metrics.inter_token(self.model, now - last)
+                        for _ in ids:  # those of one step share its time
+                            self._metrics.inter_token(self.model, (now - last) / len(ids))
                     last = now
                     self.usage = Usage(
                         self.usage.prompt_tokens, self.usage.completion_tokens + len(ids)

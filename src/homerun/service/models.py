@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from homerun.engine.lane import BLOCK_SIZE, Lane, LaneLimits
+from homerun.engine.lane import BLOCK_SIZE, MAX_DRAFT_ROWS, Lane, LaneLimits
 from homerun.engine.runner import Runner
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.config import ModelConfig, read_config
@@ -221,6 +221,7 @@ def _load(
         max_batch_tokens=settings.max_batch_tokens,
         max_sequences=settings.max_sequences,
         queue_timeout=settings.queue_timeout,
+        max_draft_rows=MAX_DRAFT_ROWS if settings.speculation else 0,
     )
     return served, make_lane(entry.name, model, kv_dtype, limits)
 
