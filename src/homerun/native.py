@@ -4,6 +4,8 @@ Knows that `homerun._native` may be absent (an install without a compiler); know
 its kernels compute.
 """
 
+from typing import Any
+
 from homerun.errors import ConfigurationError
 
 try:
@@ -13,6 +15,13 @@ except ImportError as error:
     _missing: str | None = str(error)
 else:
     _missing = None
+
+
+def extension() -> Any:
+    """The module `homerun._native`. Raises ConfigurationError where it is absent."""
+    if _native is None:
+        raise ConfigurationError(f"the C++ extension cannot be used ({_missing})")
+    return _native
 
 
 def native_available() -> bool:

@@ -12,8 +12,8 @@ from homerun.model.checkpoint import Checkpoint
 from homerun.model.config import ModelConfig, read_config
 from homerun.model.decoder import Decoder
 from homerun.model.dtypes import parse_dtype
+from homerun.model.ops import best_ops
 from homerun.model.ops.base import Ops
-from homerun.model.ops.reference import ReferenceOps
 from homerun.model.rope import RopeTables, scaled_beyond_training
 from homerun.model.weight_source import read_weights
 from homerun.model.weights import EMBEDDING, CheckpointWeights
@@ -49,7 +49,7 @@ def load_model(
         raise CheckpointError(f"{dtype!r} is not a dtype; choose int8, bf16, fp16 or fp32")
     config = replace(config, dtype=chosen)
 
-    ops = ops or ReferenceOps()
+    ops = ops or best_ops()
     window = max_model_len or config.max_position_embeddings
     scaled = scaled_beyond_training(config.rope, config.max_position_embeddings, window)
     rope = RopeTables(config.rope, scaled, config.head_dim)

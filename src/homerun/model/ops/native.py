@@ -62,15 +62,16 @@ class NativeOps:
         self, qkv: F32, cosines: F32, sines: F32, cache: KVCache, layer: int, slots: I64
     ) -> F32:
         rows, width = qkv.shape
-        queries = width - 2 * cache.kv_heads * cache.head_dim
-        out = self._memory.empty(rows, queries)
+        kv_heads, head_dim = cache.keys.shape[2:4]
+        heads = width // head_dim - 2 * kv_heads
+        out = self._memory.empty(rows, heads * head_dim).reshape(rows, heads, head_dim)
         self._native.rotate_and_store(
             qkv, cosines, sines, cache.keys, cache.values, cache.dtype, layer, slots, out
         )
-        return out.reshape(rows, -1, cache.head_dim)
+        return out
 
     def plan_attention(self, segments: Sequence[Segment], block_size: int) -> AttentionPlan:
-        raise NotImplementedError
+        return self._native.AttentionPlan(segments, block_size)
 
     def attention(self, queries: F32, cache: KVCache, layer: int, plan: AttentionPlan) -> F32:
         rows, heads, head_dim = queries.shape
