@@ -29,6 +29,15 @@ struct LinearWeight {
   int activation_group;    // k per scale of a row; 0 = all
 };
 
+// Numbers of a row that are too large to set the scale of the others: their products are added in
+// float, in this order (largest first). Zero among the row's bytes.
+struct Outliers {
+  static constexpr int kMost = 8;
+  int count;
+  std::int32_t index[kMost];  // in [0, k)
+  float value[kMost];
+};
+
 // Rows of activations as a product wants them.
 //   fp32, fp16 weights: float; bf16: bfloat16 bits; int8: signed bytes.
 // Padded with zeros to padded_k. `stride` (bytes) is no multiple of 4 KiB, so that the rows of a
@@ -38,6 +47,7 @@ struct PackedRows {
   std::size_t stride;
   const float* scales;            // int8: [row][groups of activation]
   const std::int32_t* offsets;    // int8: [row][groups of the sums], -128 · sum of the row's bytes
+  const Outliers* outliers;       // int8: [row]
 };
 
 struct Product {
@@ -64,9 +74,9 @@ static constexpr int sum_group(const LinearWeight& weight) {
 // Both are indexed by the dtype of the weight.
 struct LinearKernels {
   // One float row [k] in the form that products with the weight want it; `data` is 64-byte aligned,
-  // `scales` and `offsets` are the row's (int8 only). The padding is written too.
+  // the others are the row's as in PackedRows (int8 only). The padding is written too.
   void (*pack_row[4])(const LinearWeight& weight, const float* row, void* data, float* scales,
-                      std::int32_t* offsets);
+                      std::int32_t* offsets, Outliers* outliers);
   // Rows [row_begin, row_end) times panels [panel_begin, panel_end).
   void (*multiply[4])(const Product& product, int row_begin, int row_end, int panel_begin,
                       int panel_end);

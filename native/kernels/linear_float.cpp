@@ -226,7 +226,8 @@ void multiply(const Product& product, int row_begin, int row_end, int panel_begi
 
 // Copies a row into the packed rows, padded with zeros.
 template <class Weight>
-void pack_row(const LinearWeight& weight, const float* row, void* data, float*, std::int32_t*) {
+void pack_row(const LinearWeight& weight, const float* row, void* data, float*, std::int32_t*,
+              Outliers*) {
   for (int k = 0; k < weight.padded_k; k += kLanes) {
     const int count = weight.k - k;
     const F x = count >= kLanes ? load(row + k) : count > 0 ? load(row + k, count) : zero();

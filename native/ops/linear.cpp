@@ -59,7 +59,7 @@ class Scratch {
 // What products need besides their arguments.
 struct Workspace {
   std::mutex in_use;
-  Scratch rows, scales, offsets, floats;
+  Scratch rows, scales, offsets, outliers, floats;
 };
 
 Workspace& workspace() {
@@ -155,6 +155,8 @@ PackedRows pack_rows(const Call& call, Workspace& space) {
       static_cast<float*>(space.scales.get(call.rows * scales_per_row * sizeof(float)));
   auto* offsets = static_cast<std::int32_t*>(
       space.offsets.get(call.rows * offsets_per_row * sizeof(std::int32_t)));
+  auto* outliers =
+      static_cast<Outliers*>(space.outliers.get(integers ? call.rows * sizeof(Outliers) : 0));
   const std::size_t width = round_up(weight.padded_k, kLine / sizeof(float));
   auto* floats = static_cast<float*>(space.floats.get(pool().threads() * width * sizeof(float)));
 
@@ -168,33 +170,59 @@ PackedRows pack_rows(const Call& call, Workspace& space) {
       const float* input = input_row(call, row, floats + thread * width);
       kernels().linear.pack_row[static_cast<int>(weight.dtype)](
           weight, input, data + row * stride, scales + row * scales_per_row,
-          offsets + row * offsets_per_row);
+          offsets + row * offsets_per_row, outliers + row);
     }
   });
-  return {data, stride, scales, offsets};
+  return {data, stride, scales, offsets, outliers};
 }
+
+// Boundaries of pieces of `count` panels: large ones first, so that a thread reads long stretches
+// of memory, then smaller ones, so that the threads end together.
+class Pieces {
+ public:
+  Pieces(int count, int threads, int smallest) {
+    while (bounds_[pieces_] < count) {
+      const int left = count - bounds_[pieces_];
+      const bool last = pieces_ + 1 == kMost;
+      const int size = last ? left : std::max(smallest, left / (2 * threads));
+      bounds_[pieces_ + 1] = bounds_[pieces_] + std::min(size, left);
+      pieces_++;
+    }
+  }
+  int count() const { return pieces_; }
+  int begin(int piece) const { return bounds_[piece]; }
+  int end(int piece) const { return bounds_[piece + 1]; }
+
+ private:
+  static constexpr int kMost = 1024;
+  int pieces_ = 0;
+  int bounds_[kMost + 1] = {};
+};
 
 void multiply(const Product& product, int rows) {
   const LinearWeight& weight = *product.weight;
   const auto kernel = kernels().linear.multiply[static_cast<int>(weight.dtype)];
   const int panels = ceil_div(weight.n, kPanel);
+  const int threads = pool().threads();
 
   // Below this the threads would wait for each other longer than they compute.
-  constexpr double kAlone = 4, kPiece = 8;  // microseconds
+  constexpr double kAlone = 4, kSmallest = 4;  // microseconds
   const double whole = microseconds(weight, rows, panels);
-  const bool alone = whole < kAlone || pool().threads() == 1;
+  if (whole < kAlone || threads == 1) {
+    const int block = rows_per_block(rows, product.rows.stride);
+    for (int row = 0; row < rows; row += block)
+      kernel(product, row, std::min(rows, row + block), 0, panels);
+    return;
+  }
+  // All panels of one block of rows before the next block, which then takes its place in L2.
   const int block = rows_per_block(rows, product.rows.stride);
   const int blocks = ceil_div(rows, block);
-  const int fair = ceil_div(panels, pool().threads());
-  const int cheap = static_cast<int>(kPiece * panels * blocks / whole) + 1;
-  const int piece = alone ? panels : std::min(fair, cheap);
-  const int pieces = ceil_div(panels, piece);
-
-  // All panels of one block of rows before the next block, which then takes its place in L2.
-  spread(blocks * pieces, alone, [&](int index, int) {
-    const int row = index / pieces * block;
-    const int panel = index % pieces * piece;
-    kernel(product, row, std::min(rows, row + block), panel, std::min(panels, panel + piece));
+  const int smallest = static_cast<int>(kSmallest * panels * blocks / whole) + 1;
+  const Pieces pieces(panels, threads, std::min(smallest, ceil_div(panels, threads)));
+  pool().run(std::int64_t{blocks} * pieces.count(), [&](std::int64_t index, int) {
+    const int piece = static_cast<int>(index % pieces.count());
+    const int row = static_cast<int>(index / pieces.count()) * block;
+    kernel(product, row, std::min(rows, row + block), pieces.begin(piece), pieces.end(piece));
   });
 }
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from homerun.model.dtypes import F32
-from homerun.model.quantize import quantize_rows
+from homerun.model.quantize import quantize_rows, take_outliers
 from homerun.native import native_available
 
 if not native_available():
@@ -84,6 +84,9 @@ def make(
     awkward = (np.nan, np.inf, -np.inf, 3e38, 1e-40, 0.0)
     for i, value in enumerate(awkward[: m // 4]):
         rows[4 * i + 1, random.integers(k)] = value
+    for i in range(0, m, 3):  # outliers, equal ones among them, sometimes more than 8
+        count = int(random.integers(1, 14))
+        rows[i, random.integers(k, size=count)] *= random.choice([30, 100, -100], size=count)
     if m > 2:
         rows[m // 2] = 0
         rows[m - 1] *= np.float32(1e-38) / np.abs(rows[m - 1]).max()
@@ -97,8 +100,31 @@ def make(
     )
 
 
+def without_outliers(rows: F32) -> tuple[F32, list[list[tuple[int, np.float32]]]]:
+    """The rows with their outliers 0, and those of each row, largest first."""
+    rest = rows.copy()
+    found: list[list[tuple[int, np.float32]]] = []
+    for i, row in enumerate(np.abs(rows)):
+        # 64 lanes, then a tree: the order of the sum is part of the definition.
+        lanes = np.zeros(64, np.float32)
+        for start in range(0, len(row), 64):
+            part = row[start : start + 64]
+            lanes[: len(part)] += part
+        quarters = (lanes[:16] + lanes[16:32]) + (lanes[32:48] + lanes[48:])
+        while len(quarters) > 1:
+            half = len(quarters) // 2
+            quarters = quarters[:half] + quarters[half:]
+        limit = quarters[0] * (np.float32(8) / np.float32(len(row)))
+        places = [int(j) for j in np.flatnonzero(row > limit)]
+        places = sorted(places, key=lambda j: (-row[j], j))[:8]  # noqa: B023
+        found.append([(j, rows[i, j]) for j in places])
+        rest[i, places] = 0
+    return rest, found
+
+
 def slices(k: int, group: int) -> list[slice]:
-    return [slice(start, min(start + group, k)) for start in range(0, k, group or k)] if group else [slice(0, k)]
+    step = group or k
+    return [slice(start, min(start + step, k)) for start in range(0, k, step)]
 
 
 def twin(case: Case) -> F32:
@@ -107,8 +133,9 @@ def twin(case: Case) -> F32:
     integers = np.empty((m, k), np.int64)
     row_scales: list[F32] = []
     with np.errstate(all="ignore"):
+        rest, outliers = without_outliers(case.rows)
         for part in slices(k, case.activation_group):
-            numbers = case.rows[:, part]
+            numbers = rest[:, part]
             scale = np.maximum(np.abs(numbers).max(axis=1) / np.float32(127), np.finfo("f4").tiny)
             finite = np.isfinite(numbers).all(axis=1)
             inverse = np.float32(1) / np.where(finite, scale, np.float32(1))
@@ -124,7 +151,11 @@ def twin(case: Case) -> F32:
             column = case.scales[:, part.start // case.weight_group if case.weight_group else 0]
             term = sums.astype(np.float32) * row[:, None] * column[None, :]
             total = term if total is None else total + term
-    assert total is not None
+        assert total is not None
+        for i, row_outliers in enumerate(outliers):
+            for j, value in row_outliers:
+                column = case.scales[:, j // case.weight_group if case.weight_group else 0]
+                total[i] += value * (case.values[:, j].astype(np.float32) * column)
     return total
 
 
@@ -171,9 +202,13 @@ def test_equal_to_quantize_rows() -> None:
     """The rows are quantized as `homerun.model.quantize` says."""
     case = make(23, 70, 333)
     with np.errstate(all="ignore"):
-        integers, scales = quantize_rows(case.rows)
+        rest, indices, outliers = take_outliers(case.rows)
+        integers, scales = quantize_rows(rest)
         sums = integers.astype(np.int64) @ case.values.astype(np.int64).T
         expected = sums.astype(np.float32) * scales * case.scales.T
+        for index, value in zip(indices.T, outliers.T, strict=True):
+            columns = case.values.T[index].astype(np.float32) * case.scales.T
+            expected += np.where(value[:, None] != 0, value[:, None] * columns, 0)
     assert equal_bytes(run(case), expected)
 
 

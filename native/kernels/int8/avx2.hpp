@@ -44,7 +44,6 @@ void half_tile(const TileInput& in, const WideRows<rows>& x, const std::uint8_t*
 #pragma GCC unroll 4
   for (int r = 0; r < rows; r++) s[r][0] = sums[r][0], s[r][1] = sums[r][1];
   for (int i = 0; i < k / 4; i++) {
-    if constexpr (rows <= 2) __builtin_prefetch(weights + kAhead);
     const auto* from = reinterpret_cast<const __m256i*>(weights);
     const __m256i a = _mm256_loadu_si256(from), b = _mm256_loadu_si256(from + 1);
     const __m256i even[2] = {_mm256_and_si256(a, low_bytes), _mm256_and_si256(b, low_bytes)};

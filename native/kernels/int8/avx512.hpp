@@ -35,15 +35,13 @@ void tile(const TileInput& in, const TileOutput& out) {
   for (int i = 0; i < (rows + 2) / 3; i++) x[i] = in.x + 3 * i * in.x_stride;
   const std::uint8_t* weights = in.weights;
 
+  const std::uint8_t* ahead = in.ahead;
   for (int k = 0; k < in.k; k += 16) {
+    for (int i = 0; i < in.ahead_lines; i++, ahead += kLine) __builtin_prefetch(ahead, 0, 2);
 #pragma GCC unroll 4
     for (int step = 0; step < 4; step++) {
       const __m512i left = _mm512_loadu_si512(weights + step * 128);
       const __m512i right = _mm512_loadu_si512(weights + step * 128 + 64);
-      if constexpr (rows <= kStreamingRows) {
-        __builtin_prefetch(weights + step * 128 + kAhead);
-        __builtin_prefetch(weights + step * 128 + kAhead + 64);
-      }
 #pragma GCC unroll 12
       for (int r = 0; r < rows; r++) {
         std::int32_t four;

@@ -22,6 +22,10 @@ struct TileInput {
   const float* row_scales;
   int row_scales_stride;
   const float* scales;  // [32], of the channels
+  // Weights that are wanted next, to be brought to the L2 cache meanwhile: `ahead_lines` cache lines
+  // for each 16 k of this tile.
+  const std::uint8_t* ahead;
+  int ahead_lines;
 };
 
 // to[row][channel] = scaled sum, or += it with `add`.
@@ -31,10 +35,12 @@ struct TileOutput {
   bool add;
 };
 
-// Weights are wanted in cache so many bytes ahead where they are used so few times that memory
-// decides: the hardware's own prefetch stops at the end of every 4 KiB page.
-constexpr int kStreamingRows = 8;
-constexpr int kAhead = 4096;
+constexpr int kLine = 64;
+constexpr int kLinesPerStep = 16 * kPanel / kLine;  // of weights, for 16 k
+
+// A tile that is alone with its panel reads from memory as fast as it computes, so it asks so many
+// bytes ahead: the hardware's own prefetch stops at the end of every 4 KiB page.
+constexpr int kAhead = 1024;
 
 // 0, 1, 2, ... as template arguments.
 template <int... numbers>
