@@ -40,7 +40,8 @@ set(EVERY_ISA
   ${NATIVE}/kernels/linear_int8.cpp
   ${NATIVE}/kernels/linear_float.cpp
   ${NATIVE}/kernels/attention.cpp
-  ${NATIVE}/kernels/elementwise.cpp)
+  ${NATIVE}/kernels/elementwise.cpp
+  ${NATIVE}/kernels/sampling.cpp)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(AVX2 -mavx2 -mfma -mf16c)

@@ -9,6 +9,7 @@
 #include "kernels/attention.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/sampling.hpp"
 
 namespace homerun {
 
@@ -16,6 +17,7 @@ struct Kernels {
   LinearKernels linear;
   AttentionKernels attention;
   ElementwiseKernels elementwise;
+  SamplingKernels sampling;
 };
 
 // The table in use: the best this machine has, or what `force_instruction_set` chose.

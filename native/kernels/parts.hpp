@@ -4,6 +4,7 @@
 #include "kernels/attention.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/sampling.hpp"
 
 namespace homerun::HOMERUN_ISA {
 
@@ -11,5 +12,6 @@ void fill(LinearKernels& kernels);       // linear_float.cpp: fp32, fp16, bf16
 void fill_int8(LinearKernels& kernels);  // linear_int8.cpp
 void fill(AttentionKernels& kernels);    // attention.cpp
 void fill(ElementwiseKernels& kernels);  // elementwise.cpp
+void fill(SamplingKernels& kernels);     // sampling.cpp
 
 }  // namespace homerun::HOMERUN_ISA

@@ -9,6 +9,7 @@ void fill(Kernels& table) {
   fill_int8(table.linear);
   fill(table.attention);
   fill(table.elementwise);
+  fill(table.sampling);
 }
 
 }  // namespace homerun::HOMERUN_ISA

@@ -1,1 +1,432 @@
-namespace homerun {}
+// A row's token without sorting the row. Three ideas:
+//   - Penalties touch few tokens: those are taken out of the row (their logits become -inf in a
+//     copy) and kept in a list with their float64 scores.
+//   - The greatest logit of each block of a row bounds the best few from below: the K-th greatest
+//     of these maxima is at most the K-th greatest logit, and most blocks need no second look.
+//   - Where the best few do not reach the answer, the weights are summed by ranges of the score
+//     ("bins"), and only the bins in which the cuts fall are sorted.
+// Scores are compared as the definition has them, after float64 division by the temperature, which
+// can make equal what was not: hence thresholds are always the least logit of a given score.
+#include "ops/sampling.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "kernels/kernels.hpp"
+#include "ops/clock.hpp"
+#include "thread_pool.hpp"
+
+namespace homerun {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kHuge = 1e300;   // a repetition penalty makes no finite logit infinite
+constexpr int kFirst = 64;        // candidates ranked first
+constexpr int kTooMany = 2048;    // more than this share the threshold: bins are faster
+constexpr int kBins = 4096;
+constexpr double kBinsPerUnit = 128;
+constexpr int kManyBlocks = 1 << 14;    // smaller vocabularies have blocks of 16, others of 64
+constexpr int kWorthSharing = 1 << 14;  // logits; fewer are done before another thread wakes
+
+std::int32_t key_of(float x) { return ordered(std::bit_cast<std::int32_t>(x)); }
+float of_key(std::int32_t key) { return std::bit_cast<float>(ordered(key)); }
+
+struct Candidate {
+  double score;
+  double weight;
+  std::int32_t id;
+};
+
+bool before(const Candidate& a, const Candidate& b) {
+  return a.score != b.score ? a.score > b.score : a.id < b.id;
+}
+
+void sort(std::vector<Candidate>& candidates) {
+  // They come by id: in order already where all are equal.
+  if (!std::is_sorted(candidates.begin(), candidates.end(), before))
+    std::sort(candidates.begin(), candidates.end(), before);
+}
+
+// A cut in the order of candidates: the last one before it, and the sum of weights up to it.
+struct Cut {
+  Candidate last;
+  double mass;
+};
+
+// Memory of one thread, kept between rows.
+struct Scratch {
+  std::vector<float> row;
+  std::vector<std::int32_t> keys, ranked_keys, found;
+  std::vector<float> found_logits;
+  std::vector<std::int32_t> times;  // per token, 0 between rows
+  std::vector<std::int32_t> seen;
+  std::vector<Candidate> penalized, candidates;
+  std::vector<double> bins;
+  double scores[kWeighed], weights[kWeighed];
+};
+
+int bin_of(double score) {
+  const double bin = -score * kBinsPerUnit;
+  return bin < kBins - 1 ? static_cast<int>(bin) : kBins - 1;
+}
+
+// Chooses the token of one row.
+class RowSampler {
+ public:
+  RowSampler(const SamplingRow& row, int vocab, Scratch& scratch)
+      : sampling_(*row.sampling),
+        given_(row),
+        vocab_(vocab),
+        block_(vocab < kManyBlocks ? 16 : 64),
+        blocks_((vocab + block_ - 1) / block_),
+        logits_(row.logits),
+        kernels_(kernels().sampling),
+        scratch_(scratch) {}
+
+  std::int32_t token() {
+    take_out_penalized();
+    if (!find_best()) return kNotFinite;
+    if (sampling_.temperature == 0) return best_id();
+    weigh_penalized();
+    u_ = uniform(sampling_.seed, given_.position, sampling_.choice, 0);
+    const bool limited = sampling_.top_k > 0 && sampling_.top_k < vocab_;
+    return limited ? among_best(static_cast<int>(sampling_.top_k)) : among_all();
+  }
+
+ private:
+  // --- Penalties, mask, maximum ---
+
+  bool allowed(std::int32_t id) const {
+    return !given_.mask || (given_.mask[id / kMaskBits] >> (id % kMaskBits) & 1);
+  }
+
+  double penalized(double score, int times_in_output) const {
+    if (sampling_.repetition != 0) {
+      score = score > 0 ? score / sampling_.repetition : score * sampling_.repetition;
+      score = score > kHuge ? kHuge : score < -kHuge ? -kHuge : score;  // keeps NaN
+    }
+    if (times_in_output > 0) {
+      score -= times_in_output * sampling_.frequency;
+      score -= sampling_.presence;
+    }
+    return score;
+  }
+
+  // Previous tokens that have a penalty -> scratch_.penalized; their logits become -inf.
+  void take_out_penalized() {
+    scratch_.penalized.clear();
+    const bool counts = sampling_.frequency != 0 || sampling_.presence != 0;
+    const std::int64_t first = sampling_.repetition != 0 ? 0
+                               : counts                  ? given_.prompt_length
+                                                         : given_.token_count;
+    if (first == given_.token_count && !given_.mask) return;
+
+    std::vector<std::int32_t>& times = scratch_.times;  // 1 + how often in the output; 0 = unseen
+    if (times.size() < static_cast<std::size_t>(vocab_)) times.resize(vocab_);
+    for (std::int64_t i = first; i < given_.token_count; i++) {
+      const std::int32_t id = given_.tokens[i];
+      if (times[id] == 0) {
+        scratch_.penalized.push_back({0, 0, id});
+        times[id] = 1;
+      }
+      times[id] += i >= given_.prompt_length;
+    }
+    for (Candidate& c : scratch_.penalized) {
+      c.score = penalized(logits_[c.id], counts ? times[c.id] - 1 : 0);
+      times[c.id] = 0;
+    }
+
+    std::vector<float>& row = scratch_.row;
+    row.resize(vocab_);
+    if (given_.mask)
+      kernels_.allow(logits_, given_.mask, vocab_, row.data());
+    else
+      std::copy_n(logits_, vocab_, row.data());
+    for (const Candidate& c : scratch_.penalized) row[c.id] = -std::numeric_limits<float>::infinity();
+    std::erase_if(scratch_.penalized, [&](const Candidate& c) { return !allowed(c.id); });
+    logits_ = row.data();
+  }
+
+  // The greatest score -> best_. False if it is infinite, or any score NaN.
+  bool find_best() {
+    scratch_.keys.resize(blocks_);
+    const std::int32_t least =
+        kernels_.block_keys(logits_, vocab_, block_, scratch_.keys.data());
+    const std::int32_t greatest = *std::max_element(scratch_.keys.begin(), scratch_.keys.end());
+    if (least < kLeastKey || greatest >= kGreatestKey) return false;
+    greatest_key_ = greatest;
+    best_ = of_key(greatest);
+    for (const Candidate& c : scratch_.penalized) {
+      if (c.score != c.score) return false;
+      best_ = std::max(best_, c.score);
+    }
+    return best_ < kInfinity && best_ > -kInfinity;
+  }
+
+  // The least id whose score is best_.
+  std::int32_t best_id() const {
+    std::int32_t best = vocab_;
+    for (const Candidate& c : scratch_.penalized)
+      if (c.score == best_) best = std::min(best, c.id);
+    for (int b = 0; b < blocks_; b++) {
+      if (of_key(scratch_.keys[b]) != best_) continue;
+      const float* found = std::find(logits_ + b * block_, logits_ + vocab_, best_);
+      return std::min(best, static_cast<std::int32_t>(found - logits_));
+    }
+    return best;
+  }
+
+  // --- Scores and weights ---
+
+  double score_of(double logit) const { return (logit - best_) / sampling_.temperature; }
+
+  void weigh_penalized() {
+    for (Candidate& c : scratch_.penalized) {
+      c.score = score_of(c.score);
+      kernels_.exponentials(&c.score, 1, &c.weight);
+    }
+    std::erase_if(scratch_.penalized, [](const Candidate& c) { return c.weight == 0; });
+  }
+
+  // The least key of the row whose score fulfils `condition`, which holds from some score upwards;
+  // greatest_key_ + 1 if none does.
+  template <class Condition>
+  std::int64_t least_key(Condition condition) const {
+    std::int64_t low = kLeastKey, high = std::int64_t{greatest_key_} + 1;
+    while (low < high) {
+      const std::int64_t middle = low + (high - low) / 2;
+      if (condition(score_of(of_key(static_cast<std::int32_t>(middle)))))
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    return low;
+  }
+
+  // Candidates with keys in [low, high), and of the penalized ones those that `condition` admits,
+  // in order -> scratch_.candidates.
+  template <class Condition>
+  void collect(std::int64_t low, std::int64_t high, Condition condition) {
+    std::vector<Candidate>& candidates = scratch_.candidates;
+    candidates.clear();
+    for (int count = find(low, high), begin = 0; begin < count; begin += kWeighed) {
+      const int part = std::min(kWeighed, count - begin);
+      kernels_.weigh(scratch_.found_logits.data() + begin, part, best_, sampling_.temperature,
+                     scratch_.scores, scratch_.weights);
+      for (int i = 0; i < part; i++)
+        candidates.push_back({scratch_.scores[i], scratch_.weights[i], scratch_.found[begin + i]});
+    }
+    for (const Candidate& c : scratch_.penalized)
+      if (condition(c.score)) candidates.push_back(c);
+  }
+
+  // Ids and logits with keys in [low, high), ascending by id; returns how many.
+  int find(std::int64_t low, std::int64_t high) {
+    if (low >= high) return 0;
+    std::vector<std::int32_t>& found = scratch_.found;
+    const auto width = static_cast<std::uint64_t>(high - low);
+    std::size_t count = 0;
+    for (int b = 0; b < blocks_; b++) {
+      if (scratch_.keys[b] < low) continue;
+      if (found.size() < count + block_) found.resize(2 * (count + block_));
+      const int end = std::min(vocab_, (b + 1) * block_);
+      for (int i = b * block_; i < end; i++) {
+        found[count] = i;  // kept if the key is in the range: no branch
+        count += static_cast<std::uint64_t>(key_of(logits_[i]) - low) < width;
+      }
+    }
+    scratch_.found_logits.resize(count);
+    for (std::size_t i = 0; i < count; i++) scratch_.found_logits[i] = logits_[found[i]];
+    return static_cast<int>(count);
+  }
+
+  // Candidates of the highest scores -> scratch_.candidates: at least `count`, or all that have a
+  // weight. Nothing outside has the score of one inside.
+  void collect_best(int count) {
+    double score = kLeastScore;
+    if (count <= blocks_) {
+      std::vector<std::int32_t>& keys = scratch_.ranked_keys;
+      keys = scratch_.keys;
+      std::nth_element(keys.begin(), keys.begin() + (count - 1), keys.end(), std::greater<>());
+      score = std::max(score, score_of(of_key(keys[count - 1])));
+    }
+    const auto reaches = [&](double s) { return s >= score; };
+    collect(least_key(reaches), std::int64_t{greatest_key_} + 1, reaches);
+  }
+
+  // --- Cuts and the draw ---
+
+  // The first place of an ordered list at which reached(sum of the weights so far) is true, or the
+  // end of the list and then found = false.
+  template <class Reached>
+  static Cut cut(const std::vector<Candidate>& ordered, double mass, Reached reached, bool& found) {
+    found = false;
+    for (const Candidate& c : ordered) {
+      mass += c.weight;
+      if ((found = reached(mass))) return {c, mass};
+    }
+    return {ordered.back(), mass};
+  }
+
+  // Draws from an ordered list with `cut_at(reached, found)`; `whole` is the weight of everything.
+  // -1 if the list ends before an answer is found and is not `complete`.
+  template <class CutAt>
+  std::int32_t draw(double whole, bool complete, CutAt cut_at) const {
+    bool found;
+    double target = u_ * whole;
+    if (sampling_.top_p >= 1) {
+      const Cut drawn = cut_at([&](double mass) { return mass > target; }, found);
+      return found || complete ? drawn.last.id : -1;
+    }
+    const Cut nucleus =
+        cut_at([&](double mass) { return mass >= sampling_.top_p * whole; }, found);
+    if (!found && !complete) return -1;
+    target = u_ * nucleus.mass;
+    const Cut drawn = cut_at([&](double mass) { return mass > target; }, found);
+    // Rounding can carry the target to the nucleus' end, hence past it.
+    return before(nucleus.last, drawn.last) ? nucleus.last.id : drawn.last.id;
+  }
+
+  std::int32_t draw_of_list(double whole, bool complete) const {
+    return draw(whole, complete, [&](auto reached, bool& found) {
+      return cut(scratch_.candidates, 0, reached, found);
+    });
+  }
+
+  std::int32_t among_best(int count) {
+    collect_best(count);
+    std::vector<Candidate>& candidates = scratch_.candidates;
+    if (candidates.size() > static_cast<std::size_t>(count)) {
+      std::nth_element(candidates.begin(), candidates.begin() + count, candidates.end(), before);
+      candidates.resize(count);
+    }
+    sort(candidates);
+    return draw_of_list(mass_of(candidates), true);
+  }
+
+  std::int32_t among_all() {
+    collect_best(std::min(kFirst, blocks_));
+    if (scratch_.candidates.size() <= kTooMany) {
+      sort(scratch_.candidates);
+      const double share = sampling_.top_p < 1 ? sampling_.top_p : u_;
+      if (mass_of(scratch_.candidates) >= share * least_total()) {
+        const std::int32_t id = draw_of_list(total([](int) {}), false);
+        if (id >= 0) return id;
+      }
+    }
+    return draw_of_bins();
+  }
+
+  static double mass_of(const std::vector<Candidate>& candidates) {
+    double mass = 0;
+    for (const Candidate& c : candidates) mass += c.weight;
+    return mass;
+  }
+
+  // Less than the total, for little work: one weight per block.
+  double least_total() {
+    std::vector<float>& maxima = scratch_.found_logits;
+    maxima.resize(blocks_);
+    std::transform(scratch_.keys.begin(), scratch_.keys.end(), maxima.begin(), of_key);
+    double mass = 0;
+    for (int begin = 0; begin < blocks_; begin += kWeighed)
+      mass += kernels_.weigh(maxima.data() + begin, std::min(kWeighed, blocks_ - begin), best_,
+                             sampling_.temperature, scratch_.scores, scratch_.weights);
+    return mass * (1 - 1e-9);
+  }
+
+  // The sum of all weights: the row's in pieces of kWeighed in order, then the penalized ones'.
+  // use(n) is called when n weights (with their scores) are in the scratch memory.
+  template <class Use>
+  double total(Use use) {
+    double mass = 0;
+    for (int begin = 0; begin < vocab_; begin += kWeighed) {
+      const int part = std::min(kWeighed, vocab_ - begin);
+      mass += kernels_.weigh(logits_ + begin, part, best_, sampling_.temperature, scratch_.scores,
+                             scratch_.weights);
+      use(part);
+    }
+    for (const Candidate& c : scratch_.penalized) mass += c.weight;
+    return mass;
+  }
+
+  std::int32_t draw_of_bins() {
+    std::vector<double>& bins = scratch_.bins;
+    bins.assign(kBins, 0.0);
+    const double whole = total([&](int count) {
+      for (int i = 0; i < count; i++) bins[bin_of(scratch_.scores[i])] += scratch_.weights[i];
+    });
+    for (const Candidate& c : scratch_.penalized) bins[bin_of(c.score)] += c.weight;
+    return draw(whole, true,
+                [&](auto reached, bool& found) { return cut_of_bins(reached, found); });
+  }
+
+  // As `cut`, over everything.
+  template <class Reached>
+  Cut cut_of_bins(Reached reached, bool& found) {
+    double mass = 0;
+    int last = 0;
+    double mass_before_last = 0;
+    for (int bin = 0; bin < kBins; bin++) {
+      if (scratch_.bins[bin] == 0) continue;
+      last = bin;
+      mass_before_last = mass;
+      mass += scratch_.bins[bin];
+      if (reached(mass)) break;
+    }
+    const auto in_bin = [&](double score) { return bin_of(score) == last; };
+    collect(least_key([&](double score) { return score >= kLeastScore && bin_of(score) <= last; }),
+            least_key([&](double score) { return bin_of(score) < last; }), in_bin);
+    sort(scratch_.candidates);
+    return cut(scratch_.candidates, mass_before_last, reached, found);
+  }
+
+  const Sampling& sampling_;
+  const SamplingRow& given_;
+  const int vocab_, block_, blocks_;
+  const float* logits_;  // given, or a copy without what is penalized or not allowed
+  const SamplingKernels& kernels_;
+  Scratch& scratch_;
+  std::int32_t greatest_key_ = 0;  // of logits_
+  double best_ = 0;                // greatest logit after penalties and mask
+  double u_ = 0;
+};
+
+}  // namespace
+
+void sample_rows(const SamplingRow* rows, int count, int vocab, std::int32_t* results) {
+  Timed timed(Work::other);
+  const auto sample = [&](std::int64_t row) {
+    thread_local Scratch scratch;
+    results[row] = RowSampler(rows[row], vocab, scratch).token();
+  };
+  if (std::int64_t{count} * vocab < kWorthSharing) {
+    for (int row = 0; row < count; row++) sample(row);
+  } else {
+    pool().run(count, [&](std::int64_t row, int) { sample(row); });
+  }
+}
+
+double uniform(std::uint64_t seed, std::uint64_t position, std::uint64_t choice,
+               std::uint64_t purpose) {
+  using Wide = unsigned __int128;
+  std::uint64_t c[4] = {position, choice, purpose, 0};
+  std::uint64_t k[2] = {seed, 0};
+  for (int round = 0; round < 10; round++) {
+    const Wide left = Wide{0xD2E7470EE14C6C93} * c[0];
+    const Wide right = Wide{0xCA5A826395121157} * c[2];
+    const std::uint64_t next[4] = {
+        static_cast<std::uint64_t>(right >> 64) ^ c[1] ^ k[0], static_cast<std::uint64_t>(right),
+        static_cast<std::uint64_t>(left >> 64) ^ c[3] ^ k[1], static_cast<std::uint64_t>(left)};
+    std::copy_n(next, 4, c);
+    k[0] += 0x9E3779B97F4A7C15;
+    k[1] += 0xBB67AE8584CAA73B;
+  }
+  return static_cast<double>(c[0] >> 11) * 0x1p-53;
+}
+
+}  // namespace homerun
