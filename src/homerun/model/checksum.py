@@ -26,7 +26,7 @@ def checksum(data: NDArray[np.uint8]) -> int:
     A single changed 32-bit word, and two words of one chunk that changed places, are always found;
     other accidents but for about one in 2^64.
     """
-    return numpy_checksum(data) if _native is None else _native.checksum(data)
+    return numpy_checksum(data) if _native is None else _native.checksum(data.data)
 
 
 def numpy_checksum(data: NDArray[np.uint8]) -> int:

@@ -1,9 +1,10 @@
-"""From a checkpoint directory to a decoder that can run.
+"""From a directory with a checkpoint or a packed file to a decoder that can run.
 
 Knows the order of loading; the parts know the rest. Nothing here runs code from a checkpoint.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,11 +13,15 @@ from homerun.model.checkpoint import Checkpoint
 from homerun.model.config import ModelConfig, read_config
 from homerun.model.decoder import Decoder
 from homerun.model.dtypes import parse_dtype
+from homerun.model.memory import check_fits
 from homerun.model.ops import best_ops
 from homerun.model.ops.base import Ops
-from homerun.model.rope import RopeTables, scaled_beyond_training
-from homerun.model.weight_source import read_weights
-from homerun.model.weights import EMBEDDING, CheckpointWeights
+from homerun.model.packed_file import PackedFile, has_packed_file
+from homerun.model.packed_header import FILE_NAME, IMPORT_AGAIN, Facts, arrange
+from homerun.model.quantize import DEFAULT_GROUPS
+from homerun.model.rope import RopeConfig, RopeTables, scaled_beyond_training
+from homerun.model.weight_source import WeightSource, parts, read_weights
+from homerun.model.weights import EMBEDDING, CheckpointWeights, check_shapes, table_dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +35,59 @@ class LoadedModel:
     """Hex hash of everything that decides a hidden row but its tokens: keys the prefix cache."""
     instruction_set: str
     """What arithmetic runs, see `ops.base.Ops.instruction_set`."""
+    packed: PackedFile | None = None
+    """The file the weights are in; None if they were packed from a checkpoint."""
 
 
 def load_model(
-    directory: Path, *, dtype: str | None, max_model_len: int | None = None, ops: Ops | None = None
+    directory: Path,
+    *,
+    dtype: str | None,
+    max_model_len: int | None = None,
+    ops: Ops | None = None,
+    weights_in_ram: bool = False,
 ) -> LoadedModel:
-    """Loads the checkpoint in `directory`.
+    """Loads the packed file or, where there is none, the checkpoint in `directory`.
 
-    `dtype` None runs the weights as they are stored. `max_model_len` is the window to serve; beyond
-    the trained length it sets the factor of the scaled RoPE variant (`rope.SCALED`).
-    Raises CheckpointError in plain words.
+    `dtype` None runs the weights as they are stored; a packed file has one dtype and refuses any
+    other. `max_model_len` is the window to serve; beyond the trained length it sets the factor of
+    the scaled RoPE variant (`rope.SCALED`). `weights_in_ram` copies a packed file into memory of
+    this process instead of mapping it.
+    Raises CheckpointError in plain words, also for a model that does not fit the memory.
+    """
+    ops = ops or best_ops()
+    if has_packed_file(directory):
+        config = read_config(directory)
+        packed = PackedFile(directory / FILE_NAME, config, in_ram=weights_in_ram)
+        facts = packed.header.facts
+        if dtype is not None and dtype != facts.dtype:
+            raise CheckpointError(
+                f"{packed.path} holds {facts.dtype} weights, not {dtype}: {IMPORT_AGAIN} "
+                f"with --dtype {dtype}"
+            )
+        config = replace(config, dtype=facts.dtype)
+        _check_memory(directory, config, facts, ops, mapped=True)
+        packed.verify()
+        source: WeightSource = packed
+    else:
+        checkpoint, config = open_checkpoint(directory, dtype)
+        packed, facts = None, checkpoint_facts(checkpoint, config)
+        _check_memory(directory, config, facts, ops, mapped=False)
+        groups = facts.weight_group, facts.activation_group
+        source = CheckpointWeights(checkpoint, config, config.dtype, *groups)
+
+    window = max_model_len or config.max_position_embeddings
+    scaled = scaled_beyond_training(config.rope, config.max_position_embeddings, window)
+    rope = RopeTables(config.rope, scaled, config.head_dim)
+    decoder = Decoder(config, read_weights(source, config, ops), rope, ops)
+    revision = _revision(config, scaled, facts)
+    return LoadedModel(config, decoder, revision, ops.instruction_set, packed)
+
+
+def open_checkpoint(directory: Path, dtype: str | None) -> tuple[Checkpoint, ModelConfig]:
+    """A checkpoint and its config, with the dtype the weights shall run in.
+
+    `dtype` None stands for the stored one. Raises CheckpointError.
     """
     config = read_config(directory)
     checkpoint = Checkpoint(directory)
@@ -47,13 +95,41 @@ def load_model(
     chosen = stored if dtype is None else parse_dtype(dtype)
     if chosen is None:
         raise CheckpointError(f"{dtype!r} is not a dtype; choose int8, bf16, fp16 or fp32")
-    config = replace(config, dtype=chosen)
+    check_shapes(config, checkpoint.shapes, str(directory))
+    return checkpoint, replace(config, dtype=chosen)
 
-    ops = ops or best_ops()
-    window = max_model_len or config.max_position_embeddings
-    scaled = scaled_beyond_training(config.rope, config.max_position_embeddings, window)
-    rope = RopeTables(config.rope, scaled, config.head_dim)
-    weights = read_weights(CheckpointWeights(checkpoint, config, chosen), config, ops)
-    decoder = Decoder(config, weights, rope, ops)
-    identity = repr((replace(config, stop_ids=frozenset()), scaled)).encode() + checkpoint.digest()
-    return LoadedModel(config, decoder, hashlib.sha256(identity).hexdigest(), ops.instruction_set)
+
+def checkpoint_facts(
+    checkpoint: Checkpoint, config: ModelConfig, groups: tuple[int, int] = DEFAULT_GROUPS
+) -> Facts:
+    """How a checkpoint is packed in `config.dtype`; `groups` of weights, activations for int8."""
+    int8 = config.dtype == "int8"
+    weight_group, activation_group = groups if int8 else (0, 0)
+    return Facts(
+        dtype=config.dtype,
+        embedding_dtype=table_dtype(checkpoint, config.dtype),
+        weight_group=weight_group,
+        activation_group=activation_group,
+        source=str(checkpoint.directory.resolve()),
+        source_digest=checkpoint.digest().hex(),
+    )
+
+
+def _check_memory(
+    directory: Path, config: ModelConfig, facts: Facts, ops: Ops, *, mapped: bool
+) -> None:
+    """Raises CheckpointError if the memory that `ops` want besides a mapping is not there."""
+    if ops.instruction_set == "reference":  # float32 copies, whatever the dtype
+        needed = 4 * sum(math.prod(part.shape) for part in parts(config))
+    elif not mapped:
+        needed = arrange(config, facts)[-1].end
+    else:
+        return  # the mapping itself was checked when it was opened
+    check_fits(str(directory), needed)
+
+
+def _revision(config: ModelConfig, scaled: RopeConfig, facts: Facts) -> str:
+    """One for a packed file and the checkpoint it was made from, if the arithmetic is the same."""
+    groups = facts.weight_group, facts.activation_group
+    identity = repr((replace(config, stop_ids=frozenset()), scaled, groups)).encode()
+    return hashlib.sha256(identity + bytes.fromhex(facts.source_digest)).hexdigest()

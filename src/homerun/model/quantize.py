@@ -14,6 +14,8 @@ from homerun.model.dtypes import F32
 
 GROUP_MULTIPLE = 64
 """Group sizes are multiples of this: kernels pad K to it."""
+DEFAULT_GROUPS = (0, 0)
+"""Groups of weights and of activations where nothing else is asked for."""
 LARGEST = np.float32(127)
 SMALLEST_SCALE = np.float32(np.finfo(np.float32).tiny)
 """Keeps value / scale finite for rows of zeros and of denormal numbers."""

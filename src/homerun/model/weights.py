@@ -111,15 +111,14 @@ class CheckpointWeights:
         weight_group: int = 0,
         activation_group: int = 0,
     ) -> None:
-        """`dtype` and, for int8, groups of the matrices. Raises CheckpointError."""
-        check_shapes(config, checkpoint.shapes, str(checkpoint.directory))
+        """`dtype` and, for int8, groups of the matrices. The shapes are checked already."""
         self._checkpoint = checkpoint
         self._config = config
         self._dtype: DType = dtype
         self._groups = (weight_group, activation_group)
 
     def embedding(self) -> Tensor:
-        return self._tensor(EMBEDDING, None if self._dtype == "int8" else self._dtype)
+        return self._tensor(EMBEDDING, table_dtype(self._checkpoint, self._dtype))
 
     def norm(self, name: str) -> F32:
         weight = self._tensor(self._theirs(name)[0], "fp32").data
@@ -142,11 +141,16 @@ class CheckpointWeights:
         prefix, _, last = name.rpartition(".")
         return [f"model.{prefix}.{part}.weight" for part in _LAYER_PARTS[last]]
 
-    def _tensor(self, name: str, target: FloatDType | None) -> Tensor:
-        """In dtype `target`, None: as it is stored. Raises CheckpointError for NaN, infinity."""
+    def _tensor(self, name: str, target: FloatDType) -> Tensor:
+        """In dtype `target`. Raises CheckpointError for NaN and infinity."""
         found = self._checkpoint.tensor(name)
         _check_finite(found, name)
-        return found if target is None else _convert(found, target, name)
+        return _convert(found, target, name)
+
+
+def table_dtype(checkpoint: Checkpoint, dtype: DType) -> FloatDType:
+    """What the embedding table is kept in when the matrices are in `dtype`."""
+    return checkpoint.tensor(EMBEDDING).dtype if dtype == "int8" else dtype
 
 
 def _joined(
