@@ -157,7 +157,8 @@ class _RandomWeights:
     def _pool(self, dtype: DType) -> NDArray[Any]:
         """Normal numbers as they are stored; int8 as value + 128."""
         if dtype not in self._pools:
-            count = _POOL // stored_type(dtype).itemsize
+            largest = max(math.prod(shape) for shape in self._shapes.values())
+            count = min(_POOL // stored_type(dtype).itemsize, largest)
             normal = self._rng.standard_normal(count, dtype=np.float32)
             if dtype == "int8":
                 integers = np.clip(np.rint(normal * np.float32(_INTEGER_DEVIATION)), -127, 127)
