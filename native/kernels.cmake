@@ -27,15 +27,29 @@ function(homerun_kernels_for isa flags)
   target_compile_features(homerun_${isa} PRIVATE cxx_std_20)
   set_target_properties(homerun_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_compile_definitions(homerun_${isa} PRIVATE HOMERUN_ISA=${isa} HOMERUN_ISA_${isa}=1)
-  target_compile_options(homerun_${isa} PRIVATE -O3 -ffp-contract=off -Wall -Wextra
+  target_compile_options(homerun_${isa} PRIVATE
+    -O3 -ffp-contract=off -fno-math-errno -Wall -Wextra
     -Wno-uninitialized -Wno-maybe-uninitialized # of GCC 12's own intrinsics (its bug 105593)
     ${flags})
   target_include_directories(homerun_${isa} PRIVATE ${NATIVE})
   target_sources(homerun_kernels PRIVATE $<TARGET_OBJECTS:homerun_${isa}>)
   target_compile_definitions(homerun_kernels PRIVATE HOMERUN_HAS_${isa}=1)
+  set(HOMERUN_ISAS ${HOMERUN_ISAS} ${isa} PARENT_SCOPE)
+  set(HOMERUN_FLAGS_${isa} ${flags} PARENT_SCOPE)
 endfunction()
 
-set(EVERY_ISA
+# Adds the set only if the compiler knows its flags.
+include(CheckCXXCompilerFlag)
+macro(homerun_kernels_if_known isa flags)
+  string(REPLACE ";" " " HOMERUN_ALL_FLAGS "${flags}")
+  check_cxx_compiler_flag("${HOMERUN_ALL_FLAGS}" HOMERUN_COMPILES_${isa})
+  if(HOMERUN_COMPILES_${isa})
+    homerun_kernels_for(${isa} "${flags}" ${ARGN})
+  endif()
+endmacro()
+
+# The whole table, written with lanes/.
+set(WHOLE_TABLE
   ${NATIVE}/kernels/table.cpp
   ${NATIVE}/kernels/linear_int8.cpp
   ${NATIVE}/kernels/linear_float.cpp
@@ -43,8 +57,26 @@ set(EVERY_ISA
   ${NATIVE}/kernels/elementwise.cpp
   ${NATIVE}/kernels/sampling.cpp)
 
+# Which sets the library has: HOMERUN_ISAS. kernels/kernels.cpp chooses among them at run time.
+homerun_kernels_for(portable "" ${WHOLE_TABLE})
+
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(AVX2 -mavx2 -mfma -mf16c)
-  set(AVX512 ${AVX2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512)
-  homerun_kernels_for(avx512_vnni "${AVX512}" ${EVERY_ISA})
+  set(AVX512 ${AVX2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+    -mprefer-vector-width=512)
+  homerun_kernels_if_known(avx2 "${AVX2}" ${WHOLE_TABLE})
+  homerun_kernels_if_known(avx512_vnni "${AVX512}" ${WHOLE_TABLE})
+
+  # These replace some products only, by their own instructions.
+  file(GLOB BF16_KERNELS CONFIGURE_DEPENDS ${NATIVE}/kernels/avx512_bf16/*.cpp)
+  file(GLOB AMX_KERNELS CONFIGURE_DEPENDS ${NATIVE}/kernels/amx/*.cpp)
+  if(BF16_KERNELS)
+    homerun_kernels_if_known(avx512_bf16 "${AVX512};-mavx512bf16" ${BF16_KERNELS})
+  endif()
+  if(AMX_KERNELS)
+    homerun_kernels_if_known(amx "${AVX512};-mavx512bf16;-mamx-tile;-mamx-int8;-mamx-bf16"
+      ${AMX_KERNELS})
+  endif()
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
+  homerun_kernels_for(neon "" ${WHOLE_TABLE})
 endif()

@@ -1,6 +1,11 @@
 // The Python face of the kernels: homerun._native.
 // Knows both sides' types; computes nothing. Its signatures are repeated in src/homerun/_native.pyi.
 #include "bindings/bindings.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
 #include "cpu_features.hpp"
 #include "kernels/kernels.hpp"
 #include "thread_pool.hpp"
@@ -26,6 +31,34 @@ nb::dict cpu_features() {
   return names;
 }
 
+nb::list instruction_sets() {
+  nb::list names;
+  for (const char* const* name = homerun::instruction_sets(); *name; name++) names.append(*name);
+  return names;
+}
+
+void set_threads(int threads) {
+  if (threads < 0) throw nb::value_error("threads must be at least 1, or 0 for one per usable CPU");
+  homerun::set_threads(threads ? threads : homerun::usable_cpus());
+}
+
+// Work of no use, shared out as an operation is.
+nb::list share_out(std::int64_t pieces, double seconds) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<std::int64_t> done(homerun::pool().threads());
+  {
+    const nb::gil_scoped_release released;
+    homerun::pool().run(pieces, [&](std::int64_t, int thread) {
+      const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+      while (Clock::now() < end) continue;
+      done[thread]++;
+    });
+  }
+  nb::list result;
+  for (const std::int64_t n : done) result.append(n);
+  return result;
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -37,8 +70,15 @@ NB_MODULE(_native, m) {
         "The set in use: amx, avx512_bf16, avx512_vnni, avx2, neon or portable.");
   m.def("force_instruction_set", &homerun::force_instruction_set, nb::arg("name"),
         "Uses another set from now on; false, and nothing changed, if it cannot be had here.");
-  m.def("set_threads", &homerun::set_threads, nb::arg("threads"),
-        "Replaces the pool; `threads` counts the calling thread. Never while an operation runs.");
+  m.def("instruction_sets", &instruction_sets,
+        "The sets that can be forced here, worst first.");
+  m.def("set_threads", &set_threads, nb::arg("threads"),
+        "How many threads compute, the calling one included; 0 for one per usable CPU, which is "
+        "the default. Waits for the operation that runs.");
+  m.def("threads", [] { return homerun::pool().threads(); }, "How many threads compute.");
+  m.def("share_out", &share_out, nb::arg("pieces"), nb::arg("seconds") = 0.0,
+        "Keeps the threads busy with pieces of so many seconds; how many pieces each thread did. "
+        "For tests and measurements of the pool.");
   bind_linear(m);
   bind_attention(m);
   bind_elementwise(m);

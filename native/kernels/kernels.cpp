@@ -1,8 +1,9 @@
 // Which table of kernels is in use.
 #include "kernels/kernels.hpp"
 
-#include <atomic>
+#include <array>
 #include <cstring>
+#include <iterator>
 #include <memory>
 
 #include "cpu_features.hpp"
@@ -100,6 +101,17 @@ std::unique_ptr<Selection>& selected() {
 const Kernels& kernels() { return selected()->table; }
 
 const char* instruction_set() { return selected()->name; }
+
+const char* const* instruction_sets() {
+  static const auto usable = [] {
+    std::array<const char*, std::size(kLevels) + 1> names{};
+    auto next = names.begin();
+    for (const Level& level : kLevels)
+      if (level.usable(cpu_features())) *next++ = level.name;
+    return names;
+  }();
+  return usable.data();
+}
 
 bool force_instruction_set(const char* name) {
   std::unique_ptr<Selection> wanted = select(name);

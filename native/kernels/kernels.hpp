@@ -26,6 +26,9 @@ const Kernels& kernels();
 // Its name: "amx", "avx512_bf16", "avx512_vnni", "avx2", "neon" or "portable".
 const char* instruction_set();
 
+// The names of those that this build and this CPU have, worst first; a null pointer ends the array.
+const char* const* instruction_sets();
+
 // False if this build or this CPU has no such set; then nothing changes.
 bool force_instruction_set(const char* name);
 

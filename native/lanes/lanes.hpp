@@ -2,7 +2,7 @@
 // bytes on AVX-512 (one register), AVX2 (two), NEON (four) and portable C++ (an array).
 //
 // Each <isa>.hpp defines, in namespace homerun::<isa>, a struct F and
-//   zero() set(x) load(p) load(p, n) store(p, v) store(p, v, n)        n < 16: the other lanes are 0
+//   zero() set(x) load(p) load(p, n) store(p, v) store(p, v, n)     n < 16: the other lanes are 0
 //   load_fp16(p) load_bf16(p) (and with n)    exact; p is const uint16_t*
 //   store_fp16(p, v) store_bf16(p, v) (and with n)   nearest even; fp16 saturates at ±65504,
 //                                             infinities too; NaN stays NaN
@@ -10,12 +10,14 @@
 //   add sub mul div sqrt fma(a, b, c) = a·b + c, rounded once
 //   max(a, b) = a > b ? a : b    min(a, b) = a < b ? a : b    abs
 //   round_even(v)                             to an integer, ties to even, |v| < 2^22
-//   scale2(v, n) = v · 2^n                    n holds integers in [-150, 127]
+//   scale2(v, n) = v · 2^n, rounded once      n holds integers in [-150, 127]; |v| >= 2^-50 or v is 0
 //   keep_first(v, n, other)                   lanes < n of v, the others of `other`
-// and this file builds sum, maximum and exp of them.
+// and this file builds sum, maximum and exp of them. Which NaN an operation gives is left to the
+// processor; a NaN that is only moved, picked (max, min, abs) or converted keeps its bits everywhere.
 #pragma once
 
-#if defined(HOMERUN_ISA_avx512_vnni)
+#if defined(HOMERUN_ISA_avx512_vnni) || defined(HOMERUN_ISA_avx512_bf16) || \
+    defined(HOMERUN_ISA_amx)
 #include "lanes/avx512.hpp"
 #elif defined(HOMERUN_ISA_avx2)
 #include "lanes/avx2.hpp"
