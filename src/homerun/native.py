@@ -16,6 +16,9 @@ except ImportError as error:
 else:
     _missing = None
 
+REFERENCE = "reference"
+_reference_wanted = False
+
 
 def extension() -> Any:
     """The module `homerun._native`. Raises ConfigurationError where it is absent."""
@@ -25,16 +28,37 @@ def extension() -> Any:
 
 
 def native_available() -> bool:
-    """True if the kernels can be used; without them the NumPy reference runs."""
-    return _native is not None
+    """True if the kernels run; else the NumPy reference does."""
+    return _native is not None and not _reference_wanted
 
 
 def instruction_set() -> str:
-    """What arithmetic runs here: "avx512_vnni", "avx2", "neon", "portable", or "reference".
+    """What arithmetic runs here: one of `instruction_sets()`."""
+    return _native.instruction_set() if _native is not None and native_available() else REFERENCE
 
-    "reference" is NumPy, where the extension is absent.
+
+def instruction_sets() -> list[str]:
+    """What can run here, worst first: "reference" (NumPy), then the kernels' sets."""
+    return [REFERENCE, *([] if _native is None else _native.instruction_sets())]
+
+
+def configure(threads: int | None, wanted: str | None) -> None:
+    """Holds the settings `threads` and `instruction_set` to their word; None leaves the default.
+
+    Called before a model is loaded. Raises ConfigurationError if `wanted` cannot be had here.
     """
-    return "reference" if _native is None else _native.instruction_set()
+    global _reference_wanted
+    if wanted is not None:
+        if wanted not in instruction_sets():
+            raise ConfigurationError(
+                f"HOMERUN_INSTRUCTION_SET is {wanted!r}; this machine and this build have "
+                f"{', '.join(instruction_sets())}"
+            )
+        _reference_wanted = wanted == REFERENCE
+        if not _reference_wanted:
+            extension().force_instruction_set(wanted)
+    if threads is not None and _native is not None:
+        _native.set_threads(threads)
 
 
 def cpu_features() -> dict[str, bool]:

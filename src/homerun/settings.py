@@ -13,6 +13,7 @@ ENVIRONMENT_PREFIX = "HOMERUN_"
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 MIB = 1 << 20
+MAX_THREADS = 1024
 
 
 def default_home() -> Path:
@@ -40,6 +41,10 @@ class Settings:
     """Bytes of KV cache per model; None lets the server choose from the window and free memory."""
     kv_dtype: str | None = None
     require_native: bool = False
+    threads: int | None = None
+    """Threads that compute; None is as many as the process may use CPUs."""
+    instruction_set: str | None = None
+    """What the kernels may use, where the best is not wanted; "reference" is NumPy."""
 
     max_batch_tokens: int = 256
     """Rows of one engine step over all its sequences."""
@@ -71,6 +76,8 @@ class Settings:
         for name in ("max_batch_tokens", "max_sequences", "max_queue", "body_limit"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be at least 1")
+        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
+            raise ValueError(f"HOMERUN_THREADS must be between 1 and {MAX_THREADS}")
         if self.max_model_len is not None and self.max_model_len < 1:
             raise ValueError("HOMERUN_MAX_MODEL_LEN must be at least 1")
         if self.max_sequences > self.max_batch_tokens:

@@ -1,22 +1,28 @@
 """Rounds on the toy lane under a clock that counts, and the command on rookie."""
 
 import json
-from itertools import count
+import math
+from collections.abc import Callable
+from itertools import chain, count, repeat
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from homerun.cli.bench.steps import Job, Measurement, Round, measure
+from homerun.cli.bench.steps import Instruments, Job, Measurement, Round, Work, measure
 from homerun.cli.main import app
 from homerun.engine.lane import BLOCK_SIZE, Lane
 from homerun.errors import ConfigurationError, GenerationFailed
+from homerun.native import native_available
 from tests.engine.toy import VOCAB, lane
 
 KEYS = {
     "phase", "model", "tokens_per_s", "tokens_per_s_min", "tokens_per_s_max", "step_ms",
-    "step_ms_p90", "overhead_share", "bytes_streamed", "rss_bytes", "tokens", "context", "batch",
-    "max_batch_tokens", "repeat", "dtype", "kv_dtype", "shape", "instruction_set", "machine",
-    "homerun",
+    "step_ms_p90", "gb_per_s", "probe_gb_per_s", "probe_variation", "probe_steady",
+    "rounds_repeated", "gmac_per_s", "prefill_gmac_per_s", "peak_gmac_per_s",
+    "peak_amx_gmac_per_s", "overhead_share", "bytes_streamed", "rss_bytes", "rss_above_bytes",
+    "kv_bytes", "ready_seconds", "tokens", "context", "batch", "max_batch_tokens", "repeat",
+    "dtype", "kv_dtype", "shape", "threads", "instruction_set", "machine", "homerun",
 }  # fmt: skip
 
 
@@ -30,13 +36,12 @@ def toy(job: Job, **changes: object) -> Lane:
     return lane(**{**limits, **changes})
 
 
-def run(job: Job, own: Lane | None = None, repeat: int = 2) -> Measurement:
+def run(job: Job, own: Lane | None = None, repeat: int = 2, **instruments: Any) -> Measurement:
     """Every step takes one second."""
     seconds = count()
     own = own or toy(job)
-    measured = measure(
-        own, job, vocab_size=VOCAB - 1, repeat=repeat, clock=lambda: float(next(seconds))
-    )
+    watched = Instruments(clock=lambda: float(next(seconds)), **instruments)
+    measured = measure(own, job, vocab_size=VOCAB - 1, repeat=repeat, instruments=watched)
     own.check_integrity()
     assert not own.busy
     return measured
@@ -93,6 +98,66 @@ def test_figures_of_known_rounds() -> None:
     assert measured.step_ms(1.0) == pytest.approx(3000.0)
 
 
+def readings(*values: float) -> Callable[[], float]:
+    """A probe that gives these, and the last one for ever."""
+    return chain(values, repeat(values[-1])).__next__
+
+
+def test_a_probe_is_taken_before_between_and_after_the_steps() -> None:
+    job = Job("decode", tokens=5, context=16, batch=2)
+    measured = run(job, probe=readings(10.0))
+    for one in measured.rounds:
+        assert one.probes == (10.0,) * 6
+        assert one.seconds == 5.0  # no probe's
+    assert (measured.probe_gb_per_s, measured.probe_variation) == (10.0, 0.0)
+
+
+def test_long_rounds_are_probed_now_and_then() -> None:
+    measured = run(Job("decode", tokens=100, context=16, batch=1), probe=readings(10.0))
+    assert {len(one.probes) for one in measured.rounds} == {26}
+
+
+def test_a_round_with_an_unsteady_probe_is_repeated_and_told() -> None:
+    job = Job("decode", tokens=3, context=16, batch=1)
+    dropped, steady, unsteady = (10.0,) * 4, (10.0,) * 4, (10.0, 10.0, 6.0, 6.0)
+    values = (*dropped, *unsteady, *steady, *unsteady, *steady)
+    measured = run(job, probe=readings(*values), repeats_unsteady=True)
+    assert measured.repeated == 2
+    assert measured.probe_variation == 0.0
+    assert len(run(job, probe=readings(*values)).rounds) == 2
+
+
+def test_a_machine_that_is_never_steady_does_not_go_on_for_ever() -> None:
+    calm_and_busy = count()
+    measured = run(
+        Job("decode", tokens=3, context=16, batch=1),
+        probe=lambda: 5.0 + next(calm_and_busy) % 2,
+        repeats_unsteady=True,
+    )
+    assert (len(measured.rounds), measured.repeated) == (2, 2)
+    assert measured.probe_variation > 0.15
+
+
+def test_what_the_kernels_did_is_counted_in_the_timed_steps() -> None:
+    """Every look at the counters finds half a second more in kernels, half of it in linears."""
+    looks = count()
+
+    def work() -> Work:
+        half = next(looks) / 2
+        return Work(half, half / 2, half * 4e9)
+
+    measured = run(Job("decode", tokens=4, context=16, batch=1), work=work)
+    assert measured.overhead_share == pytest.approx(0.5)
+    assert measured.linear_gmac_per_s == pytest.approx(8.0)
+    assert measured.step_gmac_per_s == pytest.approx(2.0)
+
+
+def test_without_kernels_overhead_is_the_time_outside_the_model() -> None:
+    measured = Measurement((Round(2.0, 1.5, (0.5, 1.5), 20),))
+    assert measured.overhead_share == pytest.approx(0.25)
+    assert (measured.linear_gmac_per_s, measured.probe_gb_per_s) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("phase", "tokens", "context", "batch"),
     [("decode", 1, 0, 1), ("prefill", 1, 8, 1), ("prefill", 0, 0, 1), ("decode", 1, 1, 0)],
@@ -123,6 +188,24 @@ def test_one_phase_is_one_flat_object(phase: str) -> None:
     shape = values["shape"]
     assert values["bytes_streamed"] > 2 * shape["vocab"] * shape["hidden"]
     assert values["rss_bytes"] > values["bytes_streamed"]
+    assert 0 < values["rss_above_bytes"] <= values["rss_bytes"] - values["kv_bytes"]
+    assert 0 < values["ready_seconds"] < 3600
+    assert values["gb_per_s"] > 0
+    limits = [values["probe_gb_per_s"], values["peak_gmac_per_s"], values["threads"]]
+    assert all(value and value > 0 for value in limits) == native_available()
+
+
+def test_bytes_streamed_are_those_of_the_padded_panels() -> None:
+    shape = json.loads(bench("--phase", "decode", "--dtype", "int8", "--json"))
+    sizes = shape["shape"]
+    hidden, inner = sizes["hidden"], sizes["intermediate"]
+    kv = 2 * sizes["kv_heads"] * sizes["head_dim"]
+    matrices = sizes["layers"] * [
+        (hidden + kv, hidden), (hidden, hidden), (2 * inner, hidden), (hidden, inner)
+    ]  # fmt: skip
+    matrices.append((sizes["vocab"], hidden))
+    padded = [(math.ceil(n / 32) * 32, math.ceil(k / 64) * 64) for n, k in matrices]
+    assert shape["bytes_streamed"] == sum(n * k + 4 * n for n, k in padded)
 
 
 def test_both_phases_are_an_object_of_two() -> None:
@@ -144,6 +227,9 @@ def test_table() -> None:
         (["@cf/meta/llama-2-7b-chat-int8"], "weights of @cf/meta/llama-2-7b-chat-int8"),
         (["mine=/nonexistent"], "/nonexistent"),
         (["--dtype", "fp8"], "fp8"),
+        (["--adapters", "8", "--rank", "16"], "adapters cannot be served yet"),
+        (["--shape", "llama-3-70b"], "llama-3-70b is not one of"),
+        (["--shape", "rookie", "--dtype", "fp32"], "--shape is one of int8, bf16, fp16"),
     ],
 )
 def test_bad_arguments_are_told_in_plain_words(arguments: list[str], message: str) -> None:

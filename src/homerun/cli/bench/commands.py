@@ -1,12 +1,13 @@
 """`homerun bench`: names, flags and help. Imports what a command does when it is called."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from homerun.cli.options import settings_from
 
-app = typer.Typer(help="Measure a server or an engine on this machine.", no_args_is_help=True)
+app = typer.Typer()
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -102,6 +103,13 @@ def engine(
     model: Annotated[
         str, typer.Argument(metavar="MODEL|NAME=PATH", help="What to load.")
     ] = "@homerun/rookie",
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of a model, random weights of llama-2-7b, llama-1.1b, gemma-2b, "
+            "gemma-7b or rookie: a packed file that is written once."
+        ),
+    ] = None,
     phase: Annotated[str, typer.Option(help="prefill, decode or both.")] = "both",
     tokens: Annotated[
         int, typer.Option(min=1, help="Timed tokens per sequence: of the prompt, or generated.")
@@ -116,8 +124,13 @@ def engine(
     batch: Annotated[int, typer.Option(min=1, help="Sequences at once.")] = 1,
     repeat: Annotated[int, typer.Option(min=1, help="Rounds, after one that is dropped.")] = 3,
     dtype: Annotated[
-        str | None, typer.Option(help="int8, bf16, fp16 or fp32.  [default: as the catalog says]")
+        str | None,
+        typer.Option(
+            help="int8, bf16, fp16 or fp32.  [default: as the catalog says; int8 for a --shape]"
+        ),
     ] = None,
+    adapters: Annotated[int, typer.Option(min=0, help="Not served yet: 0 only.")] = 0,
+    rank: Annotated[int, typer.Option(min=0, help="Of the adapters: 0 only.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Measure prefill and decode of one model in this process, without HTTP.
@@ -126,18 +139,56 @@ def engine(
     0.6. Prompts are random tokens, different in every round, and stop ids are off, so lengths are
     exact. tokens/s counts all sequences together, prompt tokens in prefill and generated ones in
     decode; it is the median over the rounds, with minimum and maximum. Overhead is the share of
-    the time outside the model's forward. A prefill runs in steps of at most
-    HOMERUN_MAX_BATCH_TOKENS tokens, as in the server.
+    the time outside the kernels. Between steps a probe reads the weights' file with all threads:
+    GB/s of a step stand against that, GMAC/s of the linears against the peak of their instruction.
+    A prefill runs in steps of at most HOMERUN_MAX_BATCH_TOKENS tokens, as in the server.
     """
     from homerun.cli.bench.engine import engine as command
+    from homerun.cli.bench.engine import show
     from homerun.cli.bench.steps import Job
     from homerun.errors import ConfigurationError
 
     if phase not in ("prefill", "decode", "both"):
         raise ConfigurationError(f"{phase} is not one of prefill, decode, both")
+    if adapters or rank:
+        raise ConfigurationError("adapters cannot be served yet: leave out --adapters and --rank")
     jobs: list[Job] = []
     if phase != "decode":
         jobs.append(Job("prefill", tokens, 0 if context is None else context, batch))
     if phase != "prefill":
         jobs.append(Job("decode", tokens, 128 if context is None else context, batch))
-    command(model, jobs, settings_from(dtype=dtype), repeat=repeat, as_json=as_json)
+    show(command(model, shape, jobs, settings_from(dtype=dtype), repeat=repeat), as_json=as_json)
+
+
+@app.command()
+def machine(
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RESULT]...", help="Files with the --json of homerun bench engine."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print what this machine can do at most, and where the results of measurements stand.
+
+    Reading speed is that of one GiB in order, arithmetic that of loops over one instruction, both
+    with all threads. A decode is held against the reading speed that was measured beside it, the
+    linears of a prefill against the peak.
+    """
+    from homerun.cli.bench.standing import read_results, show
+
+    show([one for path in results or [] for one in read_results(path)], as_json=as_json)
+
+
+@app.callback(invoke_without_command=True)
+def bench(context: typer.Context) -> None:
+    """Measure a server, an engine or this machine; alone, this machine and rookie on it."""
+    if context.invoked_subcommand is not None:
+        return
+    from homerun.cli.bench.engine import engine as measured
+    from homerun.cli.bench.standing import show
+    from homerun.cli.bench.steps import Job
+
+    jobs = [Job("prefill", 128, 0, 1), Job("decode", 128, 128, 1)]
+    show(measured("@homerun/rookie", None, jobs, settings_from(), repeat=3), as_json=False)

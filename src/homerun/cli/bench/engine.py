@@ -1,18 +1,26 @@
-"""`homerun bench engine`: prefill and decode of one checkpoint through a lane, without HTTP."""
+"""`homerun bench engine`: prefill and decode of one model through a lane, without HTTP."""
 
 import json
 import math
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from homerun import __version__
 from homerun.cli.bench.figures import rounded, table
-from homerun.cli.bench.machine import machine, rss_bytes
-from homerun.cli.bench.steps import Job, Measurement, measure
+from homerun.cli.bench.limits import Probe, amx_kind, peak, peak_kind, threads, work_done
+from homerun.cli.bench.machine import machine, process_seconds, resident_bytes, rss_bytes
+from homerun.cli.bench.shapes import random_model
+from homerun.cli.bench.steps import PROBE_VARIATION, Instruments, Job, Measurement, measure
 from homerun.engine.lane import LaneLimits
 from homerun.model.config import ModelConfig
+from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
-from homerun.model.weights import EMBEDDING, expected_shapes
+from homerun.model.packing import panels_shape, scales_shape, stored_type
+from homerun.model.weight_source import parts
+from homerun.native import native_available
 from homerun.service.catalog import Catalog
 from homerun.service.models import (
     ModelSpec,
@@ -22,22 +30,47 @@ from homerun.service.models import (
 )
 from homerun.settings import Settings
 
-ELEMENT_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
+STEADY_BYTES = 1 << 28
+"""Files below stay in caches, where a probe says little of the machine's mood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is measured."""
+
+    name: str
+    directory: Path
+    model: LoadedModel
+    load_seconds: float
+    """From the start of the process to the loaded model, without the writing of random weights."""
 
 
 def engine(
-    model: str, jobs: Sequence[Job], settings: Settings, *, repeat: int, as_json: bool
-) -> None:
-    """Measures the jobs one after the other and prints a table or one JSON object.
+    model: str, shape: str | None, jobs: Sequence[Job], settings: Settings, *, repeat: int
+) -> list[dict[str, Any]]:
+    """The results of the jobs, in order: of the model, or of random weights of a shape.
 
-    One job's object is its result; several are an object of results by phase. Raises HomerunError.
+    Raises HomerunError.
     """
-    spec = ModelSpec.parse(model)
-    known = Catalog.load().get(spec.name)
-    directory, dtype = checkpoint_directory(spec, known), known.dtype if known else None
+    started = process_seconds()
+    dtype = settings.dtype
+    if shape is not None:
+        name, dtype = shape, dtype or "int8"
+        directory = random_model(shape, dtype, settings)
+    else:
+        spec = ModelSpec.parse(model)
+        known = Catalog.load().get(spec.name)
+        name, directory = spec.name, checkpoint_directory(spec, known)
+        dtype = dtype or (known.dtype if known else None)
     longest = max(job.positions for job in jobs)
-    loaded = load_model(directory, dtype=settings.dtype or dtype, max_model_len=longest)
-    results = [_measured(spec.name, loaded, job, settings, repeat) for job in jobs]
+    began = time.perf_counter()
+    loaded = load_model(directory, dtype=dtype, max_model_len=longest)
+    subject = Subject(name, directory, loaded, started + time.perf_counter() - began)
+    return [_measured(subject, job, settings, repeat) for job in jobs]
+
+
+def show(results: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    """A table or one JSON object: one job's is its result, several are results by phase."""
     if not as_json:
         print(_table(results))
     elif len(results) == 1:
@@ -47,24 +80,22 @@ def engine(
 
 
 def weight_bytes(config: ModelConfig) -> int:
-    """Bytes of weights that a step reads: every matrix once, of the embedding table nothing.
+    """Packed bytes of weights that a step reads: every matrix once, of the embedding nothing.
 
-    Counted from the shapes, with a float32 scale per row for int8; norms and the cache are left
-    out.
+    Norms and the cache are left out; int8 has one scale per channel.
     """
-    shapes = expected_shapes(config)
-    embedding = shapes.pop(EMBEDDING)
-    matrices: list[tuple[int, ...]] = [shape for shape in shapes.values() if len(shape) == 2]
-    if config.tie_word_embeddings:
-        matrices.append(embedding)  # as the head
-    size = sum(math.prod(shape) for shape in matrices) * ELEMENT_BYTES[config.dtype]
-    return size + (4 * sum(shape[0] for shape in matrices) if config.dtype == "int8" else 0)
+    size = 0
+    for part in parts(config):
+        if part.kind == "matrix":
+            n, k = part.shape
+            panels = math.prod(panels_shape(config.dtype, n, k))
+            size += panels * stored_type(config.dtype).itemsize
+            size += 4 * math.prod(scales_shape(n, k, 0)) if config.dtype == "int8" else 0
+    return size
 
 
-def _measured(
-    name: str, model: LoadedModel, job: Job, settings: Settings, repeat: int
-) -> dict[str, Any]:
-    config = model.config
+def _measured(subject: Subject, job: Job, settings: Settings, repeat: int) -> dict[str, Any]:
+    config = subject.model.config
     kv_dtype = chosen_kv_dtype(settings, config)
     limits = LaneLimits(
         num_blocks=job.blocks,  # a cache that holds exactly the job
@@ -73,19 +104,41 @@ def _measured(
         queue_timeout=math.inf,
         max_draft_rows=0,  # random prompts say nothing of how often drafts are right
     )
-    lane = make_lane(name, model, kv_dtype, limits)
-    scaled = int(job.positions > config.max_position_embeddings)
-    measured = measure(lane, job, vocab_size=config.vocab_size, repeat=repeat, rope_variant=scaled)
+    began = time.perf_counter()
+    lane = make_lane(subject.name, subject.model, kv_dtype, limits)
+    ready = subject.load_seconds + time.perf_counter() - began
+    probe = _probe(subject.directory)
+    measured = measure(
+        lane,
+        job,
+        vocab_size=config.vocab_size,
+        repeat=repeat,
+        rope_variant=int(job.positions > config.max_position_embeddings),
+        instruments=Instruments(
+            work=work_done,
+            probe=probe,
+            repeats_unsteady=probe is not None and probe.size >= STEADY_BYTES,
+        ),
+    )
+    kv_bytes = job.blocks * KVCache.bytes_per_block(config, limits.block_size, kv_dtype)
+    rss = rss_bytes()
+    streamed = weight_bytes(config)
+    amx = amx_kind(config.dtype)
     return {
         "phase": job.phase,
-        "model": name,
-        **figures(measured),
-        "bytes_streamed": weight_bytes(config),
-        "rss_bytes": rss_bytes(),
+        "model": subject.name,
+        **figures(measured, streamed),
+        "peak_gmac_per_s": rounded(peak(peak_kind(config.dtype))),
+        "peak_amx_gmac_per_s": rounded(peak(amx)) if amx else None,
+        "bytes_streamed": streamed,
+        "rss_bytes": rss,
+        "rss_above_bytes": rss - resident_bytes(subject.directory) - kv_bytes,
+        "kv_bytes": kv_bytes,
+        "ready_seconds": rounded(ready),
         "tokens": job.tokens,
         "context": job.context,
         "batch": job.batch,
-        "max_batch_tokens": job.batch_tokens(settings.max_batch_tokens),
+        "max_batch_tokens": limits.max_batch_tokens,
         "repeat": repeat,
         "dtype": config.dtype,
         "kv_dtype": kv_dtype,
@@ -99,25 +152,44 @@ def _measured(
             "head_dim": config.head_dim,
             "vocab": config.vocab_size,
         },
-        "instruction_set": model.instruction_set,
+        "threads": threads(),
+        "instruction_set": subject.model.instruction_set,
         "machine": machine(),
         "homerun": __version__,
     }
 
 
-def figures(measured: Measurement) -> dict[str, float | None]:
-    """The measured part of a result. Medians are over rounds, steps over all rounds."""
+def figures(measured: Measurement, streamed: int) -> dict[str, Any]:
+    """The measured part of a result; a step reads `streamed` bytes of weights.
+
+    Medians are over rounds, steps over all rounds.
+    """
     rates = measured.tokens_per_s
     middle = len(rates) // 2
     median = rates[middle] if len(rates) % 2 else (rates[middle - 1] + rates[middle]) / 2
+    step_ms = measured.step_ms(0.5)
     return {
         "tokens_per_s": rounded(median),
         "tokens_per_s_min": rounded(rates[0]),
         "tokens_per_s_max": rounded(rates[-1]),
-        "step_ms": rounded(measured.step_ms(0.5)),
+        "step_ms": rounded(step_ms),
         "step_ms_p90": rounded(measured.step_ms(0.9)),
+        "gb_per_s": rounded(streamed / step_ms * 1e-6),
+        "probe_gb_per_s": rounded(measured.probe_gb_per_s),
+        "probe_variation": rounded(measured.probe_variation),
+        "probe_steady": measured.probe_variation <= PROBE_VARIATION,
+        "rounds_repeated": measured.repeated,
+        "gmac_per_s": rounded(measured.linear_gmac_per_s),
+        "prefill_gmac_per_s": rounded(measured.step_gmac_per_s),
         "overhead_share": rounded(measured.overhead_share),
     }
+
+
+def _probe(directory: Path) -> Probe | None:
+    """Of the largest file, which holds the weights."""
+    files = [path for path in directory.iterdir() if path.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    return Probe(largest) if native_available() else None
 
 
 def _table(results: Sequence[dict[str, Any]]) -> str:
@@ -134,4 +206,5 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
     rows += [
         (*(one[key] for key in (*keys, *steps)), one["overhead_share"] * 100) for one in results
     ]
-    return f"{about}\n\n{table(rows)}\n\nRSS {first['rss_bytes'] / 1e6:,.0f} MB"
+    memory = f"RSS {first['rss_bytes'] / 1e6:,.0f} MB, ready after {first['ready_seconds']:.2f} s"
+    return f"{about}\n\n{table(rows)}\n\n{memory}"

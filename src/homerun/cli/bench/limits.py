@@ -1,4 +1,4 @@
-"""What this machine can do at most, and what the kernels have done: the C++ extension's own figures.
+"""What this machine can do at most, and what the kernels have done, as the C++ extension tells it.
 
 Without the extension there are none: every function says None or zero, and nothing fails.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from homerun.cli.bench.figures import rounded
 from homerun.cli.bench.machine import available_bytes
 from homerun.cli.bench.steps import Work
-from homerun.native import cpu_features, instruction_set, native_available
+from homerun.native import cpu_features, extension, instruction_set, native_available
 
 PROBED_BYTES = 1 << 30
 """Read by a probe: more than a cache holds."""
@@ -21,11 +21,6 @@ PEAKS = {
     "amx_int8": "int8, AMX",
     "amx_bf16": "bf16, AMX",
 }
-
-if native_available():
-    from homerun import _native
-else:
-    _native = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ class Limits:
 def measured_limits() -> Limits:
     """Takes about three seconds and, for one of them, a GiB of memory."""
     read: list[float] = []
-    if _native is not None:
+    if native_available():
         data = bytes([1]) * min(PROBED_BYTES, available_bytes() // 4)  # zeros would be one page
         read = [_gb_per_s(data) for _ in range(5)]
     kinds = {kind: peak(kind) for kind in PEAKS}
@@ -63,15 +58,15 @@ def measured_limits() -> Limits:
 
 def threads() -> int | None:
     """How many threads compute an operation together."""
-    return None if _native is None else _native.threads()
+    return extension().threads() if native_available() else None
 
 
 def peak(kind: str) -> float | None:
     """GMAC/s of all threads for a key of `PEAKS`; None if the CPU does not have it."""
-    if _native is None:
+    if not native_available():
         return None
     try:
-        return _native.peak(kind)
+        return extension().peak(kind)
     except ValueError:
         return None
 
@@ -96,9 +91,9 @@ def amx_kind(dtype: str) -> str | None:
 
 def work_done() -> Work:
     """The counters of the kernels since the process began."""
-    if _native is None:
+    if not native_available():
         return Work()
-    done = _native.work_done()
+    done = extension().work_done()
     seconds = done["linear_seconds"] + done["attention_seconds"] + done["other_seconds"]
     return Work(seconds, done["linear_seconds"], done["linear_macs"])
 
@@ -110,6 +105,7 @@ class Probe:
         with path.open("rb") as file:
             self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._bytes = memoryview(self._mapping)[:PROBED_BYTES]
+        self.size = len(self._bytes)
 
     def __call__(self) -> float:
         """GB/s."""
@@ -117,5 +113,4 @@ class Probe:
 
 
 def _gb_per_s(data: memoryview | bytes) -> float:
-    assert _native is not None
-    return len(data) / _native.read_probe(data) * 1e-9
+    return len(data) / extension().read_probe(data) * 1e-9

@@ -25,7 +25,7 @@ Phase = Literal["prefill", "decode"]
 SEED = 1
 PROBES_PER_ROUND = 32
 PROBE_VARIATION = 0.15
-"""A round whose probe varies by more is measured again, `repeat` times at most."""
+"""What a steady machine's probes vary by at most, see `Round.probe_variation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,8 @@ class Instruments:
     """The counters of the kernels."""
     probe: Callable[[], float] | None = None
     """Reads memory and returns GB/s."""
+    repeats_unsteady: bool = False
+    """Whether a round in which the probe varied is thrown away and measured again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,17 +204,19 @@ def measure(
     """Runs the job `repeat` times after one round that is not counted.
 
     The lane is idle, holds `job.blocks` blocks of 16 and takes the batch at once. Raises what a
-    request fails with. Every round has prompts of its own, so that no work is skipped. Rounds in
-    which the probe varied are thrown away and measured again, as often as `repeat` says at most.
+    request fails with. Every round has prompts of its own, so that no work is skipped. At most
+    `repeat` rounds are thrown away, see `Instruments.repeats_unsteady`.
     """
     assert repeat > 0
-    bench = _Bench(lane, job, vocab_size, rope_variant, instruments or Instruments())
+    instruments = instruments or Instruments()
+    bench = _Bench(lane, job, vocab_size, rope_variant, instruments)
     bench.round()
     rounds: list[Round] = []
     repeated = 0
     while len(rounds) < repeat:
         one = bench.round()
-        if one.probe_variation > PROBE_VARIATION and repeated < repeat:
+        unsteady = instruments.repeats_unsteady and one.probe_variation > PROBE_VARIATION
+        if unsteady and repeated < repeat:
             repeated += 1
         else:
             rounds.append(one)
