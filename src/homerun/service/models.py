@@ -17,6 +17,7 @@ from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import DType, FloatDType, kv_dtype_for, parse_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
+from homerun.native import configure
 from homerun.service.catalog import Catalog, CatalogModel, is_model_name
 from homerun.settings import Settings
 from homerun.text.templates import ChatTemplate, template_for
@@ -81,6 +82,7 @@ class ServedModels:
 
 def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
     """Loads every checkpoint once. Raises CheckpointError or ConfigurationError in plain words."""
+    configure(settings.threads, settings.instruction_set)
     catalog = Catalog.load()
     specs = list(specs)
     if settings.stand_in:

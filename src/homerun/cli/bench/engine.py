@@ -20,7 +20,7 @@ from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packing import panels_shape, scales_shape, stored_type
 from homerun.model.weight_source import parts
-from homerun.native import native_available
+from homerun.native import configure, native_available
 from homerun.service.catalog import Catalog
 from homerun.service.models import (
     ModelSpec,
@@ -53,6 +53,7 @@ def engine(
     Raises HomerunError.
     """
     started = process_seconds()
+    configure(settings.threads, settings.instruction_set)
     dtype = settings.dtype
     if shape is not None:
         name, dtype = shape, dtype or "int8"
