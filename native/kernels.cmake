@@ -21,16 +21,17 @@ target_include_directories(homerun_kernels PUBLIC ${NATIVE})
 find_package(Threads REQUIRED)
 target_link_libraries(homerun_kernels PUBLIC Threads::Threads)
 
+set(HOMERUN_COMMON_FLAGS
+  -O3 -ffp-contract=off -fno-math-errno -Wall -Wextra
+  -Wno-uninitialized -Wno-maybe-uninitialized) # of GCC 12's own intrinsics (its bug 105593)
+
 # homerun_kernels_for(avx2 "-mavx2;-mfma" file...): the files, in namespace homerun::avx2.
 function(homerun_kernels_for isa flags)
   add_library(homerun_${isa} OBJECT ${ARGN})
   target_compile_features(homerun_${isa} PRIVATE cxx_std_20)
   set_target_properties(homerun_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_compile_definitions(homerun_${isa} PRIVATE HOMERUN_ISA=${isa} HOMERUN_ISA_${isa}=1)
-  target_compile_options(homerun_${isa} PRIVATE
-    -O3 -ffp-contract=off -fno-math-errno -Wall -Wextra
-    -Wno-uninitialized -Wno-maybe-uninitialized # of GCC 12's own intrinsics (its bug 105593)
-    ${flags})
+  target_compile_options(homerun_${isa} PRIVATE ${HOMERUN_COMMON_FLAGS} ${flags})
   target_include_directories(homerun_${isa} PRIVATE ${NATIVE})
   target_sources(homerun_kernels PRIVATE $<TARGET_OBJECTS:homerun_${isa}>)
   target_compile_definitions(homerun_kernels PRIVATE HOMERUN_HAS_${isa}=1)

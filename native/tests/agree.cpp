@@ -1,0 +1,76 @@
+// Do all instruction sets of this build that this CPU has give the same bytes?
+//
+// Every case runs once under each of them, and what it records is compared with the record of the
+// first one (portable C++). Ends with status 1 if a case differs.
+#include <cmath>
+#include <cstdio>
+
+#include "kernels/kernels.hpp"
+#include "tests/agreement.hpp"
+#include "thread_pool.hpp"
+
+namespace homerun::agreement {
+namespace {
+
+bool sums_in_its_own_order(const std::string& set) { return set == "avx512_bf16" || set == "amx"; }
+
+float number(std::uint32_t word) {
+  float x;
+  std::memcpy(&x, &word, sizeof x);
+  return x;
+}
+
+// The first word that differs, or the number of words.
+std::size_t first_difference(const Record& a, const Record& b, float tolerance) {
+  const auto& x = a.words();
+  const auto& y = b.words();
+  if (x.size() != y.size()) return 0;
+  for (std::size_t i = 0; i < x.size(); i++) {
+    if (x[i] == y[i]) continue;
+    if (std::fabs(number(x[i]) - number(y[i])) <= tolerance) continue;
+    return i;
+  }
+  return x.size();
+}
+
+int run() {
+  std::vector<Case> cases;
+  for (const auto& some : {lane_cases(), elementwise_cases(), linear_cases(), attention_cases()})
+    cases.insert(cases.end(), some.begin(), some.end());
+
+  std::vector<Record> expected;
+  const char* const* sets = instruction_sets();
+  int wrong = 0;
+  for (const char* const* set = sets; *set; set++) {
+    if (!force_instruction_set(*set)) return std::printf("%s: cannot be forced\n", *set), 1;
+    std::size_t words = 0;
+    for (std::size_t i = 0; i < cases.size(); i++) {
+      Record record;
+      cases[i].run(record);
+      words += record.words().size();
+      if (set == sets) {
+        expected.push_back(std::move(record));
+        continue;
+      }
+      const float tolerance = sums_in_its_own_order(*set) ? cases[i].tolerance : 0;
+      const std::size_t at = first_difference(expected[i], record, tolerance);
+      if (at == record.words().size()) continue;
+      wrong++;
+      const std::uint32_t want = expected[i].words()[at], got = record.words()[at];
+      std::printf("%s: %s: word %zu of %zu is %08x (%g), on %s %08x (%g)\n", *set,
+                  cases[i].name.c_str(), at, record.words().size(), got, number(got), sets[0], want,
+                  number(want));
+    }
+    std::printf("%s: %zu cases, %zu words\n", *set, cases.size(), words);
+  }
+  std::printf(wrong ? "%d cases differ\n" : "all agree\n", wrong);
+  return wrong != 0;
+}
+
+}  // namespace
+}  // namespace homerun::agreement
+
+int main() {
+  homerun::set_threads(2);
+  return homerun::agreement::run();
+}
