@@ -128,25 +128,6 @@ void pack_row(const LinearWeight& weight, const float* row, void* data, float* s
     offsets[g] = -128 * sum(packed + begin, smaller(sums, padded_k - begin));
 }
 
-// results[channel] += outlier · (weight · scale), for the 32 channels of a panel.
-void add_outliers(const Outliers& outliers, const LinearWeight& weight, int panel,
-                  float* results) {
-  const int channel_groups = groups(weight, weight.weight_group);
-  const auto* panel_bytes = static_cast<const std::uint8_t*>(weight.panels) +
-                            static_cast<std::size_t>(panel) * weight.padded_k * kPanel;
-  for (int i = 0; i < outliers.count; i++) {
-    const int k = outliers.index[i];
-    const int group = weight.weight_group ? k / weight.weight_group : 0;
-    const float* scales = weight.scales + (panel * channel_groups + group) * kPanel;
-    std::uint32_t four[kPanel];  // of k, and its three neighbours
-    __builtin_memcpy(four, panel_bytes + k / 4 * 4 * kPanel, sizeof four);
-    for (int c = 0; c < kPanel; c++) {
-      const int value = static_cast<int>(four[c] >> (k % 4 * 8) & 0xff) - 128;
-      results[c] += outliers.value[i] * (static_cast<float>(value) * scales[c]);
-    }
-  }
-}
-
 using Tile = void (*)(const TileInput& in, const TileOutput& out);
 
 // tile<1>, tile<2>, ... by number of rows.

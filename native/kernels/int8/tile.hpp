@@ -42,6 +42,25 @@ constexpr int kLinesPerStep = 16 * kPanel / kLine;  // of weights, for 16 k
 // bytes ahead: the hardware's own prefetch stops at the end of every 4 KiB page.
 constexpr int kAhead = 1024;
 
+// results[channel] += outlier · (weight · scale), for the 32 channels of a panel.
+inline void add_outliers(const Outliers& outliers, const LinearWeight& weight, int panel,
+                  float* results) {
+  const int channel_groups = groups(weight, weight.weight_group);
+  const auto* panel_bytes = static_cast<const std::uint8_t*>(weight.panels) +
+                            static_cast<std::size_t>(panel) * weight.padded_k * kPanel;
+  for (int i = 0; i < outliers.count; i++) {
+    const int k = outliers.index[i];
+    const int group = weight.weight_group ? k / weight.weight_group : 0;
+    const float* scales = weight.scales + (panel * channel_groups + group) * kPanel;
+    std::uint32_t four[kPanel];  // of k, and its three neighbours
+    __builtin_memcpy(four, panel_bytes + k / 4 * 4 * kPanel, sizeof four);
+    for (int c = 0; c < kPanel; c++) {
+      const int value = static_cast<int>(four[c] >> (k % 4 * 8) & 0xff) - 128;
+      results[c] += outliers.value[i] * (static_cast<float>(value) * scales[c]);
+    }
+  }
+}
+
 // 0, 1, 2, ... as template arguments.
 template <int... numbers>
 struct Numbers {};

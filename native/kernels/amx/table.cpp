@@ -1,0 +1,9 @@
+// What AMX adds to the table of the instruction sets before it.
+#include "kernels/kernels.hpp"
+#include "kernels/parts.hpp"
+
+namespace homerun::amx {
+
+void fill(Kernels& table) { fill_int8(table.linear); }
+
+}  // namespace homerun::amx
