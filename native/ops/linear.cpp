@@ -90,11 +90,14 @@ std::size_t row_stride(const LinearWeight& weight) {
   return (lines | 1) * kLine;
 }
 
-// Rows that are multiplied with a panel before the next panel is read: as many as fill half of the
-// L2 cache, in blocks of about equal size.
-int rows_per_block(int rows, std::size_t stride) {
+// Rows that are multiplied with a panel before the next panel is read: as many as stay in the L2
+// cache beside this panel and the next, in blocks of about equal size.
+int rows_per_block(const LinearWeight& weight, int rows, std::size_t stride) {
   constexpr int kFewest = 32;
-  const int most = std::max<int>(kFewest, static_cast<int>(l2_bytes() / 2 / stride));
+  const std::size_t l2 = l2_bytes();
+  const std::size_t panels = 2 * bytes_of(weight.dtype) * kPanel * weight.padded_k;
+  const std::size_t room = std::max(l2 / 4, panels < l2 ? (l2 - panels) / 8 * 7 : 0);
+  const int most = std::max<int>(kFewest, static_cast<int>(room / stride));
   if (rows <= most) return rows;
   return static_cast<int>(round_up(ceil_div(rows, ceil_div(rows, most)), kFewest));
 }
@@ -209,13 +212,13 @@ void multiply(const Product& product, int rows) {
   constexpr double kAlone = 4, kSmallest = 4;  // microseconds
   const double whole = microseconds(weight, rows, panels);
   if (whole < kAlone || threads == 1) {
-    const int block = rows_per_block(rows, product.rows.stride);
+    const int block = rows_per_block(weight, rows, product.rows.stride);
     for (int row = 0; row < rows; row += block)
       kernel(product, row, std::min(rows, row + block), 0, panels);
     return;
   }
   // All panels of one block of rows before the next block, which then takes its place in L2.
-  const int block = rows_per_block(rows, product.rows.stride);
+  const int block = rows_per_block(weight, rows, product.rows.stride);
   const int blocks = ceil_div(rows, block);
   const int smallest = static_cast<int>(kSmallest * panels * blocks / whole) + 1;
   const Pieces pieces(panels, threads, std::min(smallest, ceil_div(panels, threads)));

@@ -13,7 +13,7 @@ constexpr int kTile = 16;          // rows, and channels, of a tile of sums
 constexpr int kPairRows = 2 * kTile;
 constexpr int kStep = 64;          // k of an instruction
 // Below this the set before streams weights from memory as fast, without tiles.
-constexpr int kFewestRows = 9;
+constexpr int kFewestRows = 5;
 // k whose weights (16 KiB of a panel) stay in the L1 cache while all rows pass.
 constexpr int kPart = 512;
 // Rows whose sums are kept between parts.

@@ -40,7 +40,7 @@ constexpr int kLinesPerStep = 16 * kPanel / kLine;  // of weights, for 16 k
 
 // A tile that is alone with its panel reads from memory as fast as it computes, so it asks so many
 // bytes ahead: the hardware's own prefetch stops at the end of every 4 KiB page.
-constexpr int kAhead = 1024;
+constexpr int kAhead = 2048;
 
 // results[channel] += outlier · (weight · scale), for the 32 channels of a panel.
 inline void add_outliers(const Outliers& outliers, const LinearWeight& weight, int panel,
