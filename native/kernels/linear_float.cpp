@@ -1,13 +1,14 @@
 // Products with float32, float16 and bfloat16 weights, on lanes: the same bytes everywhere.
 //
-// A result is a total over blocks of kSumBlock k, added in order; the sum of a block is one chain of
-// fused multiply-adds in order of k. Nothing else decides its bytes, so rows and panels may be
+// A result is a total over blocks of kSumBlock k, added in order; the sum of a block is one chain
+// of fused multiply-adds in order of k. Nothing else decides its bytes, so rows and panels may be
 // grouped as the caches and registers like it:
 //
-//   chunk of rows and group of panels      their totals stay in the L2 cache
-//     block of k                           16-bit weights are widened once for all rows of the chunk
-//       tile of rows                       its block of activations stays in the L1 cache
-//         panels of the group              sums of tile x panel stay in registers
+//   group of panels
+//     chunk of rows                        its totals stay in the L2 cache
+//       block of k                         the block of the group stays in the L2 cache
+//         tile of rows                     its block of activations stays in the L1 cache
+//           panels of the group            sums of a tile times a panel stay in registers
 #include "kernels/parts.hpp"
 #include "lanes/lanes.hpp"
 
@@ -28,8 +29,8 @@ constexpr int tile_vectors(int rows) { return rows <= 2 ? 2 : 1; }
 constexpr int kChunkRows = 20 * kTileRows;
 constexpr int kGroupPanels = 4;
 constexpr int kGroupColumns = kGroupPanels * kPanel;
-// Floats from one row of a tile to the next: a cache line more than a block, so that the rows do not
-// compete for one set of the L1 cache.
+// Floats from one row of a tile to the next: a cache line more than a block, so that the rows do
+// not compete for one set of the L1 cache.
 constexpr int kTileStride = kSumBlock + kLanes;
 
 int smaller(int a, int b) { return a < b ? a : b; }
@@ -47,9 +48,6 @@ template <class Weight>
 constexpr bool kRowsAreBFloat16 = sizeof(Weight) == 2;
 template <>
 constexpr bool kRowsAreBFloat16<Float16> = false;
-// Whether a block used by several tiles is worth a widened copy.
-template <class Weight>
-constexpr bool kWidens = sizeof(Weight) == 2;
 
 // The weights of 16 channels for k and k + 1. `panel` points to the panel's numbers of an even k,
 // `channel` is a multiple of 16.
@@ -65,12 +63,30 @@ inline void load_two(const BFloat16* panel, int channel, F& first, F& second) {
   load_bf16_pairs(&panel[2 * channel].bits, first, second);
 }
 
-// Adds one block of k to the totals of Rows rows and Vectors · 16 channels, which begin in the panel
-// `weights` points to, at `channel`.
+// What to have in the L2 cache soon; only addresses, which need not exist. For every two k
+// add_block asks for `lines` lines of the weights and one of the rows: in all for a slice of the weights, and
+// for the blocks of up to kAheadRows rows.
+constexpr int kLine = 64;
+constexpr int kAheadRows = 8;
+struct Ahead {
+  const char* weights;
+  int lines;
+  const char* rows;
+  std::size_t row_stride;
+};
+
+// Few rows read weights as fast as the processor's own prefetching delivers them.
+template <int Rows>
+constexpr bool kAsksAhead = Rows > 2 && tile_vectors(Rows) * kLanes <= kPanel;
+
+inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
+
+// Adds one block of k to the totals of Rows rows and Vectors · 16 channels, which begin in the
+// panel `weights` points to, at `channel`.
 // rows: [Rows][kTileStride]; totals: [Rows][kGroupColumns]; panel_size: from one panel to the next.
 template <class Weight, int Rows, int Vectors>
 void add_block(const Weight* weights, std::size_t panel_size, int channel, const float* rows,
-               int length, float* totals, bool first_block) {
+               int length, float* totals, bool first_block, const Ahead& ahead) {
   constexpr int kPanelVectors = kPanel / kLanes;
   F sums[Rows][Vectors];
 #pragma GCC unroll 16
@@ -79,6 +95,11 @@ void add_block(const Weight* weights, std::size_t panel_size, int channel, const
     for (int v = 0; v < Vectors; v++) sums[r][v] = zero();
 
   for (int k = 0; k < length; k += 2) {
+    if constexpr (kAsksAhead<Rows>) {
+      for (int line = 0; line < ahead.lines; line++)
+        prefetch(ahead.weights + (k / 2 * ahead.lines + line) * kLine);
+      prefetch(ahead.rows + k / 32 * ahead.row_stride + k % 32 / 2 * kLine);
+    }
     F weight[2][Vectors];
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; v++)
@@ -104,27 +125,45 @@ void add_block(const Weight* weights, std::size_t panel_size, int channel, const
     }
 }
 
-// One block of k of a group of panels, wherever it lies: as packed, or widened to float.
+// One block of k of a group of panels, and what will be read after it: by the next tile of rows,
+// and by the first tile of the next block.
 template <class Weight>
-struct GroupBlock {
-  const Weight* weights;
+struct Block {
+  const Weight* weights;       // of the first panel; the others follow at panel_size
+  const Weight* next_weights;
   std::size_t panel_size;
   int panels;
   int length;
   bool first;
 };
+struct Tile {
+  const float* rows;   // [Rows][kTileStride]
+  float* totals;       // [Rows][kGroupColumns]
+  const char* next_rows;
+  std::size_t next_row_stride;
+  int next_slice;      // of the next block's weights, the first this tile asks for
+  int slice_lines;
+};
 
 // Adds a block to the totals of a tile of Rows rows.
 template <class Weight, int Rows>
-void add_group(const GroupBlock<Weight>& block, const float* rows, float* totals) {
+void add_group(const Block<Weight>& block, const Tile& tile) {
   constexpr int kVectors = tile_vectors(Rows);
+  const int slice_weights = tile.slice_lines * (kSumBlock / 2 * kLine / sizeof(Weight));
+  const int slices_per_panel = kSumBlock * kPanel / slice_weights;
   const int channels = block.panels * kPanel;
-  int channel = 0;
+  int channel = 0, slice = tile.next_slice;
+  const char* next_rows = tile.next_rows;
   const auto add_vectors = [&]<int Vectors>() {
-    add_block<Weight, Rows, Vectors>(block.weights + channel / kPanel * block.panel_size,
-                                     block.panel_size, channel % kPanel, rows, block.length,
-                                     totals + channel, block.first);
+    const Weight* ahead = block.next_weights + slice / slices_per_panel * block.panel_size +
+                          slice % slices_per_panel * slice_weights;
+    add_block<Weight, Rows, Vectors>(
+        block.weights + channel / kPanel * block.panel_size, block.panel_size, channel % kPanel,
+        tile.rows, block.length, tile.totals + channel, block.first,
+        {reinterpret_cast<const char*>(ahead), tile.slice_lines, next_rows, tile.next_row_stride});
     channel += Vectors * kLanes;
+    slice++;
+    next_rows += kAheadRows * tile.next_row_stride;
   };
   while (channel + kVectors * kLanes <= channels) add_vectors.template operator()<kVectors>();
   if constexpr (kVectors * kLanes > kPanel)
@@ -133,33 +172,28 @@ void add_group(const GroupBlock<Weight>& block, const float* rows, float* totals
 
 // Calls add_group with the number of rows as a constant.
 template <class Weight, int Rows = kTileRows>
-void add_tile(int tile_rows, const GroupBlock<Weight>& block, const float* rows, float* totals) {
+void add_tile(int tile_rows, const Block<Weight>& block, const Tile& tile) {
   if constexpr (Rows > 1)
-    if (tile_rows < Rows) return add_tile<Weight, Rows - 1>(tile_rows, block, rows, totals);
-  add_group<Weight, Rows>(block, rows, totals);
+    if (tile_rows < Rows) return add_tile<Weight, Rows - 1>(tile_rows, block, tile);
+  add_group<Weight, Rows>(block, tile);
+}
+
+// Where the activations of a packed row begin that belong to k.
+template <class Weight>
+const char* packed_row(const PackedRows& rows, int row, int k) {
+  constexpr int kSize = kRowsAreBFloat16<Weight> ? sizeof(std::uint16_t) : sizeof(float);
+  return static_cast<const char*>(rows.data) + row * rows.stride + k * kSize;
 }
 
 // `length` activations of a packed row from k on, as floats.
 template <class Weight>
 void load_row(const PackedRows& rows, int row, int k, int length, float* out) {
-  const char* data = static_cast<const char*>(rows.data) + row * rows.stride;
+  const void* packed = packed_row<Weight>(rows, row, k);
   for (int i = 0; i < length; i += kLanes)
     if constexpr (kRowsAreBFloat16<Weight>)
-      store(out + i, load_bf16(reinterpret_cast<const std::uint16_t*>(data) + k + i));
+      store(out + i, load_bf16(static_cast<const std::uint16_t*>(packed) + i));
     else
-      store(out + i, load(reinterpret_cast<const float*>(data) + k + i));
-}
-
-// One block of k of a panel, [length][32] floats.
-template <class Weight>
-void widen(const Weight* panel, int length, float* out) {
-  for (int k = 0; k < length; k += 2, panel += 2 * kPanel, out += 2 * kPanel)
-    for (int channel = 0; channel < kPanel; channel += kLanes) {
-      F first, second;
-      load_two(panel, channel, first, second);
-      store(out + channel, first);
-      store(out + kPanel + channel, second);
-    }
+      store(out + i, load(static_cast<const float*>(packed) + i));
 }
 
 void write_row(const Product& product, int row, int first_panel, int panels, const float* totals) {
@@ -175,37 +209,41 @@ void write_row(const Product& product, int row, int first_panel, int panels, con
   }
 }
 
+// Rows of a chunk times the panels of a group. `next_group` is what will be multiplied after it.
 template <class Weight>
-void multiply_chunk(const Product& product, int row_begin, int rows, int first_panel, int panels) {
+void multiply_chunk(const Product& product, int row_begin, int rows, int first_panel, int panels,
+                    const Weight* next_group) {
   alignas(64) float totals[kChunkRows * kGroupColumns];
-  alignas(64) float tile[kTileRows * kTileStride];
-  alignas(64) float widened[kWidens<Weight> ? kGroupColumns * kSumBlock : 1];
+  alignas(64) float activations[kTileRows * kTileStride];
 
   const LinearWeight& weight = *product.weight;
   const std::size_t panel_size = std::size_t{kPanel} * weight.padded_k;
   const Weight* group = static_cast<const Weight*>(weight.panels) + first_panel * panel_size;
   const int tiles = parts_of(rows, kTileRows);
+  // The tiles share the work of asking for the next block.
+  constexpr int kPanelLines = 2 * kPanel * sizeof(Weight) / kLine;
+  const int slice_lines = tiles == 1 ? kPanelLines : tiles < 4 ? kPanelLines / 2 : 1;
 
   for (int k = 0; k < weight.padded_k; k += kSumBlock) {
-    const int length = smaller(kSumBlock, weight.padded_k - k);
-    const GroupBlock<Weight> packed{group + k * kPanel, panel_size, panels, length, k == 0};
-    const GroupBlock<float> wide{widened, kPanel * kSumBlock, panels, length, k == 0};
-    const bool use_wide = kWidens<Weight> && tiles > 1;
-    if (use_wide)
-      for (int p = 0; p < panels; p++)
-        widen(packed.weights + p * panel_size, length, widened + p * wide.panel_size);
-
+    const bool last = k + kSumBlock >= weight.padded_k;
+    const Block<Weight> block{group + k * kPanel,
+                              last ? next_group : group + (k + kSumBlock) * kPanel,
+                              panel_size,
+                              panels,
+                              smaller(kSumBlock, weight.padded_k - k),
+                              k == 0};
     int row = 0;
     for (int t = 0; t < tiles; t++) {
       const int tile_rows = parts_of(rows - row, tiles - t);
       for (int r = 0; r < tile_rows; r++)
-        load_row<Weight>(product.rows, row_begin + row + r, k, length, tile + r * kTileStride);
-      float* tile_totals = totals + row * kGroupColumns;
-      if (use_wide)
-        add_tile(tile_rows, wide, tile, tile_totals);
-      else
-        add_tile(tile_rows, packed, tile, tile_totals);
-      row += tile_rows;
+        load_row<Weight>(product.rows, row_begin + row + r, k, block.length,
+                         activations + r * kTileStride);
+      const int next_row = row + tile_rows;
+      const char* next_rows = packed_row<Weight>(product.rows, row_begin + next_row, k);
+      add_tile(tile_rows, block,
+               {activations, totals + row * kGroupColumns, next_rows, product.rows.stride,
+                t * panels, slice_lines});
+      row = next_row;
     }
   }
   for (int r = 0; r < rows; r++)
@@ -214,13 +252,19 @@ void multiply_chunk(const Product& product, int row_begin, int rows, int first_p
 
 template <class Weight>
 void multiply(const Product& product, int row_begin, int row_end, int panel_begin, int panel_end) {
+  const std::size_t panel_size = std::size_t{kPanel} * product.weight->padded_k;
+  const Weight* weights = static_cast<const Weight*>(product.weight->panels);
   const int chunks = parts_of(row_end - row_begin, kChunkRows);
-  for (int c = 0; c < chunks; c++) {
-    const int rows = parts_of(row_end - row_begin, chunks - c);
-    for (int panel = panel_begin; panel < panel_end; panel += kGroupPanels)
-      multiply_chunk<Weight>(product, row_begin, rows, panel,
-                             smaller(kGroupPanels, panel_end - panel));
-    row_begin += rows;
+  for (int panel = panel_begin; panel < panel_end; panel += kGroupPanels) {
+    const int panels = smaller(kGroupPanels, panel_end - panel);
+    int row = row_begin;
+    for (int c = 0; c < chunks; c++) {
+      const int rows = parts_of(row_end - row, chunks - c);
+      const int next_panel = c + 1 < chunks ? panel : panel + panels;
+      multiply_chunk<Weight>(product, row, rows, panel, panels,
+                             weights + next_panel * panel_size);
+      row += rows;
+    }
   }
 }
 
