@@ -4,6 +4,9 @@
 
 namespace homerun::amx {
 
-void fill(Kernels& table) { fill_int8(table.linear); }
+void fill(Kernels& table) {
+  fill(table.linear);
+  fill_int8(table.linear);
+}
 
 }  // namespace homerun::amx
