@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "kernels/kernels.hpp"
+#include "ops/clock.hpp"
 #include "thread_pool.hpp"
 
 namespace homerun {
@@ -185,12 +186,14 @@ class Attention {
 void attention(const CacheLayer& cache, int heads, const AttentionPlan& plan, const float* queries,
                float* out) {
   assert(heads % cache.kv_heads == 0);
+  const Timed timed(Work::attention);
   if (plan.rows > 0) Attention(cache, heads, plan, queries, out).run();
 }
 
 void rotate_and_store(const CacheLayer& cache, int heads, int rows, const float* qkv,
                       const float* cosines, const float* sines, const std::int64_t* slots,
                       float* queries) {
+  const Timed timed(Work::other);
   const auto one = kernels().attention.rotate_and_store[static_cast<int>(cache.dtype)];
   const std::size_t width = std::size_t(heads + 2 * cache.kv_heads) * cache.head_dim;
   const std::size_t half = cache.head_dim / 2;

@@ -1,6 +1,7 @@
 """Types of the C++ extension; `native/bindings/` is the other half."""
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,3 +40,40 @@ def gated(
 
 # bindings/checksum.cpp
 def checksum(data: NDArray[np.uint8]) -> int: ...
+
+# bindings/attention.cpp
+class _Segment(Protocol):
+    """`model.ops.base.Segment`, which this base module does not know."""
+
+    @property
+    def first_row(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def block_table(self) -> NDArray[np.int32]: ...
+
+class AttentionPlan:
+    def __init__(self, segments: Sequence[_Segment], block_size: int) -> None: ...
+
+def attention(
+    queries: NDArray[np.float32],
+    keys: NDArray[Any],
+    values: NDArray[Any],
+    dtype: Literal["fp32", "fp16", "bf16"],
+    layer: int,
+    plan: AttentionPlan,
+    out: NDArray[np.float32],
+) -> None: ...
+def rotate_and_store(
+    qkv: NDArray[np.float32],
+    cosines: NDArray[np.float32],
+    sines: NDArray[np.float32],
+    keys: NDArray[Any],
+    values: NDArray[Any],
+    dtype: Literal["fp32", "fp16", "bf16"],
+    layer: int,
+    slots: NDArray[np.int64],
+    queries_out: NDArray[np.float32],
+) -> None: ...
