@@ -6,6 +6,8 @@
 // broadcasts one number. A lane of an accumulator is one score, or one feature of one output, and
 // runs through a single chain of fma in order of the features, or positions. So tiling never shows.
 // A row is never multiplied with a value that it may not see: that could be an infinity.
+#include <type_traits>
+
 #include "kernels/parts.hpp"
 #include "lanes/lanes.hpp"
 
@@ -66,25 +68,39 @@ inline void with_rows(int rows, const Body& body) {
   body(Rows<kRows>{});
 }
 
+// Blocks of keys or values. Those that stream through, read once each, ask the memory for the block
+// `ahead` of the one in hand: at[b] is defined so much further.
+template <class Element, bool kStream>
+struct Blocks {
+  const Element* const* at;
+  int ahead;
+
+  Blocks from(int block) const { return {at + block, ahead}; }
+  void expect(int block, int offset) const {
+    if constexpr (kStream) __builtin_prefetch(at[block + ahead] + offset, 0, kIntoL2);
+  }
+  static constexpr int kIntoL2 = 2;
+};
+
 // scores[row][block · 16 + lane] for kBlocks blocks of keys at once; where fewer are left the last
 // one is computed again and not stored.
-template <int kRows, int kBlocks, class Element>
-void score_blocks(const float* queries, int head_dim, const Element* const* keys, int blocks,
-                  float* scores) {
-  const Element* key[kBlocks];
+template <int kRows, int kBlocks, class Keys>
+void score_blocks(const float* queries, int head_dim, Keys keys, int blocks, float* scores) {
   F sums[kRows][kBlocks];
 #pragma GCC unroll 8
-  for (int b = 0; b < kBlocks; b++) {
-    key[b] = keys[min_of(b, blocks - 1)];
+  for (int b = 0; b < kBlocks; b++)
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; r++) sums[r][b] = zero();
-  }
+  std::remove_cvref_t<decltype(keys.at[0])> key[kBlocks];
+#pragma GCC unroll 8
+  for (int b = 0; b < kBlocks; b++) key[b] = keys.at[min_of(b, blocks - 1)];
   for (int d = 0; d < head_dim; d++) {
     F query[kRows];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; r++) query[r] = set(queries[r * head_dim + d]);
 #pragma GCC unroll 8
     for (int b = 0; b < kBlocks; b++) {
+      keys.expect(b, d * kBlock);
       const F column = read(key[b] + d * kBlock);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) sums[r][b] = fma(query[r], column, sums[r][b]);
@@ -98,20 +114,19 @@ void score_blocks(const float* queries, int head_dim, const Element* const* keys
   }
 }
 
-template <int kRows, class Element>
-void score(const float* queries, int head_dim, const Element* const* keys, int blocks,
-           float* scores) {
+template <int kRows, class Keys>
+void score(const float* queries, int head_dim, Keys keys, int blocks, float* scores) {
   constexpr int kBlocks = vectors_for(kRows);
   for (int b = 0; b < blocks; b += kBlocks)
-    score_blocks<kRows, kBlocks>(queries, head_dim, keys + b, min_of(kBlocks, blocks - b),
+    score_blocks<kRows, kBlocks>(queries, head_dim, keys.from(b), min_of(kBlocks, blocks - b),
                                  scores + b * kBlock);
 }
 
 // output[row][first … + kVectors · 16] += weights[row][position] · values[position] for positions
 // begin ≤ position < end of the blocks in `values`. If kTail, one vector of only `tail` features.
-template <int kRows, int kVectors, bool kTail, class Element>
-void add_features(const float* weights, int head_dim, const Element* const* values, int begin,
-                  int end, int first, int tail, float* output) {
+template <int kRows, int kVectors, bool kTail, class Values>
+void add_features(const float* weights, int head_dim, Values values, int begin, int end, int first,
+                  int tail, float* output) {
   F sums[kRows][kVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; r++)
@@ -122,12 +137,16 @@ void add_features(const float* weights, int head_dim, const Element* const* valu
     }
   for (int position = begin; position < end;) {
     const int stop = min_of(end, (position / kBlock + 1) * kBlock);
-    const Element* row = values[position / kBlock] + (position % kBlock) * head_dim + first;
-    for (; position < stop; position++, row += head_dim) {
+    const int block = position / kBlock;
+    int offset = (position % kBlock) * head_dim + first;
+    for (; position < stop; position++, offset += head_dim) {
       F feature[kVectors];
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; v++)
-        feature[v] = kTail ? read(row + v * 16, tail) : read(row + v * 16);
+      for (int v = 0; v < kVectors; v++) {
+        const auto* p = values.at[block] + offset + v * 16;
+        feature[v] = kTail ? read(p, tail) : read(p);
+        values.expect(block, offset + v * 16);
+      }
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) {
         const F weight = set(weights[r * kTile + position]);
@@ -149,9 +168,9 @@ void add_features(const float* weights, int head_dim, const Element* const* valu
     }
 }
 
-template <int kRows, class Element>
-void add_values(const float* weights, int head_dim, const Element* const* values, int begin,
-                int end, float* output) {
+template <int kRows, class Values>
+void add_values(const float* weights, int head_dim, Values values, int begin, int end,
+                float* output) {
   if (begin >= end) return;
   constexpr int kVectors = vectors_for(kRows);
   int d = 0;
@@ -189,59 +208,59 @@ void exponentials(float* scores, int visible, float& maximum_out, float& total) 
   total = sum(sums);
 }
 
-// The blocks of one tile of one KV head, keys or values, a panel of them at a time.
-template <class Element>
-struct Panels {
-  const Element* cache;
-  const QueryRows& rows;
+// What of the cache belongs to a tile of one KV head.
+struct TileOf {
+  const void* array;  // all keys or all values
   int tile;
-  float* widened;
+  int blocks;
+};
 
-  int block_size() const { return kBlock * rows.cache.head_dim; }
+// Where its blocks lie, and as many of what is read after them.
+template <class Element>
+struct TileBlocks {
+  const Element* at[2 * kTileBlocks];
 
-  const Element* stored(int block) const {
-    const std::ptrdiff_t index = rows.blocks[tile * kTileBlocks + block];
-    return cache + (index * rows.cache.kv_heads + rows.kv_head) * block_size();
+  TileBlocks(const QueryRows& rows, TileOf now, TileOf next) {
+    for (int b = 0; b < now.blocks; b++) at[b] = locate(rows, now, b);
+    for (int b = now.blocks; b < 2 * kTileBlocks; b++)
+      at[b] = locate(rows, next, min_of(b - now.blocks, next.blocks - 1));
   }
 
-  // Calls body(pointers, first block, blocks) for panels of the first `blocks` blocks.
-  template <class Body>
-  void as_stored(int blocks, int panel, const Body& body) const {
-    const Element* pointers[kTileBlocks];
-    for (int first = 0; first < blocks; first += panel) {
-      const int count = min_of(panel, blocks - first);
-      for (int b = 0; b < count; b++) pointers[b] = stored(first + b);
-      body(pointers, first, count);
-    }
-  }
-
-  // The same with each panel as float32.
-  template <class Body>
-  void as_floats(int blocks, int panel, const Body& body) const {
-    const float* pointers[kTileBlocks];
-    for (int first = 0; first < blocks; first += panel) {
-      const int count = min_of(panel, blocks - first);
-      for (int b = 0; b < count; b++) {
-        const Element* from = stored(first + b);
-        float* to = widened + b * block_size();
-        pointers[b] = to;
-        for (int i = 0; i < block_size(); i += 16) store(to + i, read(from + i));
-      }
-      body(pointers, first, count);
-    }
+ private:
+  static const Element* locate(const QueryRows& rows, const TileOf& of, int block) {
+    const std::ptrdiff_t index = rows.blocks[of.tile * kTileBlocks + block];
+    const std::ptrdiff_t size = kBlock * rows.cache.head_dim;
+    return static_cast<const Element*>(of.array) +
+           (index * rows.cache.kv_heads + rows.kv_head) * size;
   }
 };
 
-// Few rows read the cache as it is; many share one conversion to float32.
+// Calls body(Blocks, first block, blocks) for panels of a tile's blocks. Few rows read the cache as
+// it is, once; many share a conversion to float32 that stays in the L1 cache.
 template <class Element, class Body>
-void for_panels(const Panels<Element>& panels, int rows, int blocks, const Body& body) {
-  if (rows <= kMaxRows) return panels.as_stored(blocks, kTileBlocks, body);
-  const int fitting = kPanelBytes / (panels.block_size() * int(sizeof(float)));
-  const int panel = min_of(kTileBlocks, max_of(fitting, vectors_for(kMaxRows)));
-  if constexpr (sizeof(Element) == sizeof(float)) {
-    panels.as_stored(blocks, panel, body);
-  } else {
-    panels.as_floats(blocks, panel, body);
+void for_panels(const TileBlocks<Element>& tile, int blocks, int block_size, int rows,
+                float* widened, const Body& body) {
+  const int bytes = block_size * int(rows <= kMaxRows ? sizeof(Element) : sizeof(float));
+  const int panel = min_of(kTileBlocks, max_of(kPanelBytes / bytes, vectors_for(kMaxRows)));
+  for (int first = 0; first < blocks; first += panel) {
+    const int count = min_of(panel, blocks - first);
+    const Blocks<Element, true> stored{tile.at + first, panel};
+    if (rows <= kMaxRows) {
+      body(stored, first, count);
+    } else if constexpr (sizeof(Element) == sizeof(float)) {
+      body(Blocks<float, false>{tile.at + first, 0}, first, count);
+    } else {
+      const float* pointers[kTileBlocks];
+      for (int b = 0; b < count; b++) {
+        float* to = widened + b * block_size;
+        pointers[b] = to;
+        for (int i = 0; i < block_size; i += 16) {
+          store(to + i, read(stored.at[b] + i));
+          stored.expect(b, i);
+        }
+      }
+      body(Blocks<float, false>{pointers, 0}, first, count);
+    }
   }
 }
 
@@ -249,25 +268,34 @@ template <class Element>
 void tile(const QueryRows& rows, int tile, const float* scaled, float* scratch,
           Contribution result) {
   const int count = rows.rows(), head_dim = rows.cache.head_dim;
-  float* scores = scratch;
-  float* widened = scratch + std::size_t(count) * kTile;
-  const Panels<Element> keys{static_cast<const Element*>(rows.cache.keys), rows, tile, widened};
-  const Panels<Element> values{static_cast<const Element*>(rows.cache.values), rows, tile, widened};
   const auto visible = [&](int row) { return rows.visible(row, tile); };
-
   // Rows see more the later they are: those that see this tile are the last ones.
   int first_row = 0;
   while (visible(first_row) <= 0) first_row += rows.sharing;
-  const int blocks = (visible(count - 1) + kBlock - 1) / kBlock;
+  const auto blocks_of = [&](int some_tile) {
+    return (rows.visible(count - 1, some_tile) + kBlock - 1) / kBlock;
+  };
+  const int blocks = blocks_of(tile);
+  const int next = tile + 1 < rows.tiles() ? tile + 1 : tile;
+  const TileOf keys_now{rows.cache.keys, tile, blocks};
+  const TileOf values_now{rows.cache.values, tile, blocks};
+  const TileOf keys_next{rows.cache.keys, next, blocks_of(next)};
+  const TileBlocks<Element> keys(rows, keys_now, values_now);
+  const TileBlocks<Element> values(rows, values_now, keys_next);
+  float* scores = scratch;
+  float* widened = scratch + std::size_t(count) * kTile;
+  const auto for_panels_of = [&](const TileBlocks<Element>& some, const auto& body) {
+    for_panels(some, blocks, kBlock * head_dim, count - first_row, widened, body);
+  };
 
-  for_panels(keys, count - first_row, blocks, [&](auto* pointers, int first, int panel) {
+  for_panels_of(keys, [&](auto panel, int first, int panel_blocks) {
     for (int row = first_row; row < count; row += kMaxRows) {
       const int group = min_of(kMaxRows, count - row);
       const int needed = (visible(row + group - 1) + kBlock - 1) / kBlock - first;
       if (needed <= 0) continue;
       with_rows(group, [&](auto rows_now) {
-        score<rows_now.value>(scaled + row * head_dim, head_dim, pointers, min_of(panel, needed),
-                              scores + row * kTile + first * kBlock);
+        score<rows_now.value>(scaled + row * head_dim, head_dim, panel,
+                              min_of(panel_blocks, needed), scores + row * kTile + first * kBlock);
       });
     }
   });
@@ -278,20 +306,20 @@ void tile(const QueryRows& rows, int tile, const float* scaled, float* scratch,
   float* output = result.output + std::size_t(first_row) * head_dim;
   const std::size_t width = std::size_t(count - first_row) * head_dim;
   for (std::size_t i = 0; i < width; i++) output[i] = 0;
-  for_panels(values, count - first_row, blocks, [&](auto* pointers, int first, int panel) {
-    const int begin = first * kBlock, end = begin + panel * kBlock;
+  for_panels_of(values, [&](auto panel, int first, int panel_blocks) {
+    const int begin = first * kBlock, end = begin + panel_blocks * kBlock;
+    const auto seen_here = [&](int row) { return min_of(end, visible(row)) - begin; };
+    const auto weights_of = [&](int row) { return scores + row * kTile + begin; };
+    const auto output_of = [&](int row) { return result.output + std::size_t(row) * head_dim; };
     for (int row = first_row; row < count; row += kMaxRows) {
       const int group = min_of(kMaxRows, count - row);
-      const auto seen_here = [&](int one) { return min_of(end, visible(one)) - begin; };
-      const auto weights_of = [&](int one) { return scores + one * kTile + begin; };
-      const auto output_of = [&](int one) { return result.output + std::size_t(one) * head_dim; };
       // All rows of the group together as far as the first of them sees, then each by itself.
       const int common = max_of(0, seen_here(row));
       with_rows(group, [&](auto rows_now) {
-        add_values<rows_now.value>(weights_of(row), head_dim, pointers, 0, common, output_of(row));
+        add_values<rows_now.value>(weights_of(row), head_dim, panel, 0, common, output_of(row));
       });
       for (int one = row + 1; one < row + group; one++)
-        add_values<1>(weights_of(one), head_dim, pointers, common, seen_here(one), output_of(one));
+        add_values<1>(weights_of(one), head_dim, panel, common, seen_here(one), output_of(one));
     }
   });
 }

@@ -113,8 +113,10 @@ class Attention {
             segment.start + block.first,     block.tokens,  queries_ + offset,
             out_ + offset, stride};
   }
+  // Head by head: the row blocks of a head read the same keys and values.
   QueryRows rows_of(std::int64_t item) const {
-    return rows_of(blocks_[item / cache_.kv_heads], static_cast<int>(item % cache_.kv_heads));
+    const auto blocks = static_cast<std::int64_t>(blocks_.size());
+    return rows_of(blocks_[item % blocks], static_cast<int>(item / blocks));
   }
 
   // One item does all tiles of its rows.
