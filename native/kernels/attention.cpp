@@ -139,13 +139,15 @@ void add_features(const float* weights, int head_dim, Values values, int begin, 
     const int stop = min_of(end, (position / kBlock + 1) * kBlock);
     const int block = position / kBlock;
     int offset = (position % kBlock) * head_dim + first;
-    for (; position < stop; position++, offset += head_dim) {
+    // As many vectors of a block to come, but as they lie in memory: the processor sees a stream.
+    int expected = first * kBlock + (position % kBlock) * (kVectors * 16);
+    for (; position < stop; position++, offset += head_dim, expected += kVectors * 16) {
       F feature[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; v++) {
         const auto* p = values.at[block] + offset + v * 16;
         feature[v] = kTail ? read(p, tail) : read(p);
-        values.expect(block, offset + v * 16);
+        values.expect(block, expected + v * 16);
       }
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) {
