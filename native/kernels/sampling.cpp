@@ -26,6 +26,30 @@ std::int32_t block_keys(const float* logits, int count, int block, std::int32_t*
   return least;
 }
 
+int find(const float* logits, int begin, int end, std::int32_t low, std::uint32_t width,
+         std::int32_t* found) {
+  const auto inside = [&](int i) {
+    const auto key = static_cast<std::uint32_t>(key_of(logits[i]));
+    return key - static_cast<std::uint32_t>(low) < width;
+  };
+  int count = 0;
+  int i = begin;
+  for (; i + kLanes <= end; i += kLanes) {
+    int any = 0;
+    for (int lane = 0; lane < kLanes; lane++) any |= inside(i + lane);
+    if (!any) continue;
+    for (int lane = 0; lane < kLanes; lane++) {
+      found[count] = i + lane;  // written over if it is not inside
+      count += inside(i + lane);
+    }
+  }
+  for (; i < end; i++) {
+    found[count] = i;
+    count += inside(i);
+  }
+  return count;
+}
+
 // e^s for kLeastScore <= s <= 0, within 1 unit in the last place.
 inline double exponential(double s) {
   // Adding 1.5 · 2^52 rounds to an integer, which is then in the low bits.
@@ -70,12 +94,20 @@ void exponentials(const double* scores, int count, double* __restrict__ weights)
   for (int i = 0; i < count; i++) weights[i] = scores[i] < kLeastScore ? 0.0 : weights[i];
 }
 
-double weigh(const float* logits, int count, double best, double temperature,
+double weigh(const float* logits, int count, double best, double sharpness,
              double* __restrict__ scores, double* __restrict__ weights) {
   for (int i = 0; i < count; i++)
-    scores[i] = (static_cast<double>(logits[i]) - best) / temperature;
+    scores[i] = (static_cast<double>(logits[i]) - best) * sharpness;
   exponentials(scores, count, weights);
   return sum(weights, count);
+}
+
+void find_bins(const double* scores, int count, double per_unit, double last,
+               std::int32_t* __restrict__ bins) {
+  for (int i = 0; i < count; i++) {
+    const double bin = -scores[i] * per_unit;
+    bins[i] = static_cast<std::int32_t>(bin < last ? bin : last);
+  }
 }
 
 void allow(const float* logits, const std::uint32_t* mask, int count, float* __restrict__ out) {
@@ -94,8 +126,10 @@ void allow(const float* logits, const std::uint32_t* mask, int count, float* __r
 
 void fill(SamplingKernels& kernels) {
   kernels.block_keys = block_keys;
+  kernels.find = find;
   kernels.weigh = weigh;
   kernels.exponentials = exponentials;
+  kernels.find_bins = find_bins;
   kernels.allow = allow;
 }
 

@@ -22,13 +22,20 @@ struct SamplingKernels {
   // keys[b] = greatest key of logits [b · block, (b + 1) · block), the last block perhaps shorter.
   // Returns the least key of all.
   std::int32_t (*block_keys)(const float* logits, int count, int block, std::int32_t* keys);
-  // scores[i] = (logits[i] - best) / temperature and weights[i] = e^scores[i], 0 below
+  // Indices in [begin, end) whose key is in [low, low + width) -> found, ascending; returns how many.
+  // Writes to found up to 1 beyond them.
+  int (*find)(const float* logits, int begin, int end, std::int32_t low, std::uint32_t width,
+              std::int32_t* found);
+  // scores[i] = (logits[i] - best) · sharpness and weights[i] = e^scores[i], 0 below
   // kLeastScore;
   // count <= kWeighed, no score positive. Returns the sum of the weights.
-  double (*weigh)(const float* logits, int count, double best, double temperature, double* scores,
+  double (*weigh)(const float* logits, int count, double best, double sharpness, double* scores,
                   double* weights);
   // weights[i] = e^scores[i] by the same function.
   void (*exponentials)(const double* scores, int count, double* weights);
+  // bins[i] = min(-scores[i] · per_unit, last), rounded down.
+  void (*find_bins)(const double* scores, int count, double per_unit, double last,
+                    std::int32_t* bins);
   // out = logits where the bit of `mask` is set, else -inf.
   void (*allow)(const float* logits, const std::uint32_t* mask, int count, float* out);
 };

@@ -5,8 +5,8 @@
 //     of these maxima is at most the K-th greatest logit, and most blocks need no second look.
 //   - Where the best few do not reach the answer, the weights are summed by ranges of the score
 //     ("bins"), and only the bins in which the cuts fall are sorted.
-// Scores are compared as the definition has them, after float64 division by the temperature, which
-// can make equal what was not: hence thresholds are always the least logit of a given score.
+// Scores are compared as the definition has them, shifted and multiplied in float64, which can make
+// equal what was not: hence thresholds are always the least logit of a given score.
 #include "ops/sampling.hpp"
 
 #include <algorithm>
@@ -27,12 +27,11 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kHuge = 1e300;   // a repetition penalty makes no finite logit infinite
 constexpr int kFirst = 64;        // candidates ranked first
 constexpr int kTooMany = 2048;    // more than this share the threshold: bins are faster
-constexpr int kBins = 4096;
-constexpr double kBinsPerUnit = 128;
-constexpr int kManyBlocks = 1 << 14;    // smaller vocabularies have blocks of 16, others of 64
+constexpr int kMostBins = 4096;
+constexpr double kBinnedScore = 32;  // the last bin takes what is further below the best score
+constexpr int kSmall = 1 << 14;   // a vocabulary with smaller blocks and fewer bins
 constexpr int kWorthSharing = 1 << 14;  // logits; fewer are done before another thread wakes
 
-std::int32_t key_of(float x) { return ordered(std::bit_cast<std::int32_t>(x)); }
 float of_key(std::int32_t key) { return std::bit_cast<float>(ordered(key)); }
 
 struct Candidate {
@@ -67,12 +66,8 @@ struct Scratch {
   std::vector<Candidate> penalized, candidates;
   std::vector<double> bins;
   double scores[kWeighed], weights[kWeighed];
+  std::int32_t bin_of[kWeighed];
 };
-
-int bin_of(double score) {
-  const double bin = -score * kBinsPerUnit;
-  return bin < kBins - 1 ? static_cast<int>(bin) : kBins - 1;
-}
 
 // Chooses the token of one row.
 class RowSampler {
@@ -81,11 +76,13 @@ class RowSampler {
       : sampling_(*row.sampling),
         given_(row),
         vocab_(vocab),
-        block_(vocab < kManyBlocks ? 16 : 64),
+        block_(vocab < kSmall ? 16 : 64),
+        bins_(vocab < kSmall ? kMostBins / 8 : kMostBins),
         blocks_((vocab + block_ - 1) / block_),
         logits_(row.logits),
         kernels_(kernels().sampling),
-        scratch_(scratch) {}
+        scratch_(scratch),
+        sharpness_(std::min(1 / sampling_.temperature, std::numeric_limits<double>::max())) {}
 
   std::int32_t token() {
     take_out_penalized();
@@ -182,12 +179,18 @@ class RowSampler {
 
   // --- Scores and weights ---
 
-  double score_of(double logit) const { return (logit - best_) / sampling_.temperature; }
+  double score_of(double logit) const { return (logit - best_) * sharpness_; }
 
   void weigh_penalized() {
-    for (Candidate& c : scratch_.penalized) {
-      c.score = score_of(c.score);
-      kernels_.exponentials(&c.score, 1, &c.weight);
+    std::vector<Candidate>& all = scratch_.penalized;
+    for (std::size_t begin = 0; begin < all.size(); begin += kWeighed) {
+      const std::size_t part = std::min<std::size_t>(kWeighed, all.size() - begin);
+      for (std::size_t i = 0; i < part; i++) scratch_.scores[i] = score_of(all[begin + i].score);
+      kernels_.exponentials(scratch_.scores, static_cast<int>(part), scratch_.weights);
+      for (std::size_t i = 0; i < part; i++) {
+        all[begin + i].score = scratch_.scores[i];
+        all[begin + i].weight = scratch_.weights[i];
+      }
     }
     std::erase_if(scratch_.penalized, [](const Candidate& c) { return c.weight == 0; });
   }
@@ -215,7 +218,7 @@ class RowSampler {
     candidates.clear();
     for (int count = find(low, high), begin = 0; begin < count; begin += kWeighed) {
       const int part = std::min(kWeighed, count - begin);
-      kernels_.weigh(scratch_.found_logits.data() + begin, part, best_, sampling_.temperature,
+      kernels_.weigh(scratch_.found_logits.data() + begin, part, best_, sharpness_,
                      scratch_.scores, scratch_.weights);
       for (int i = 0; i < part; i++)
         candidates.push_back({scratch_.scores[i], scratch_.weights[i], scratch_.found[begin + i]});
@@ -228,16 +231,13 @@ class RowSampler {
   int find(std::int64_t low, std::int64_t high) {
     if (low >= high) return 0;
     std::vector<std::int32_t>& found = scratch_.found;
-    const auto width = static_cast<std::uint64_t>(high - low);
+    const auto width = static_cast<std::uint32_t>(high - low);
     std::size_t count = 0;
     for (int b = 0; b < blocks_; b++) {
       if (scratch_.keys[b] < low) continue;
-      if (found.size() < count + block_) found.resize(2 * (count + block_));
-      const int end = std::min(vocab_, (b + 1) * block_);
-      for (int i = b * block_; i < end; i++) {
-        found[count] = i;  // kept if the key is in the range: no branch
-        count += static_cast<std::uint64_t>(key_of(logits_[i]) - low) < width;
-      }
+      if (found.size() <= count + block_) found.resize(2 * (count + block_));
+      count += kernels_.find(logits_, b * block_, std::min(vocab_, (b + 1) * block_),
+                             static_cast<std::int32_t>(low), width, found.data() + count);
     }
     scratch_.found_logits.resize(count);
     for (std::size_t i = 0; i < count; i++) scratch_.found_logits[i] = logits_[found[i]];
@@ -335,7 +335,7 @@ class RowSampler {
     double mass = 0;
     for (int begin = 0; begin < blocks_; begin += kWeighed)
       mass += kernels_.weigh(maxima.data() + begin, std::min(kWeighed, blocks_ - begin), best_,
-                             sampling_.temperature, scratch_.scores, scratch_.weights);
+                             sharpness_, scratch_.scores, scratch_.weights);
     return mass * (1 - 1e-9);
   }
 
@@ -346,7 +346,7 @@ class RowSampler {
     double mass = 0;
     for (int begin = 0; begin < vocab_; begin += kWeighed) {
       const int part = std::min(kWeighed, vocab_ - begin);
-      mass += kernels_.weigh(logits_ + begin, part, best_, sampling_.temperature, scratch_.scores,
+      mass += kernels_.weigh(logits_ + begin, part, best_, sharpness_, scratch_.scores,
                              scratch_.weights);
       use(part);
     }
@@ -354,11 +354,18 @@ class RowSampler {
     return mass;
   }
 
+  int bin_of(double score) const {
+    std::int32_t bin;
+    kernels_.find_bins(&score, 1, bins_ / kBinnedScore, bins_ - 1, &bin);
+    return bin;
+  }
+
   std::int32_t draw_of_bins() {
     std::vector<double>& bins = scratch_.bins;
-    bins.assign(kBins, 0.0);
+    bins.assign(bins_, 0.0);
     const double whole = total([&](int count) {
-      for (int i = 0; i < count; i++) bins[bin_of(scratch_.scores[i])] += scratch_.weights[i];
+      kernels_.find_bins(scratch_.scores, count, bins_ / kBinnedScore, bins_ - 1, scratch_.bin_of);
+      for (int i = 0; i < count; i++) bins[scratch_.bin_of[i]] += scratch_.weights[i];
     });
     for (const Candidate& c : scratch_.penalized) bins[bin_of(c.score)] += c.weight;
     return draw(whole, true,
@@ -368,29 +375,30 @@ class RowSampler {
   // As `cut`, over everything.
   template <class Reached>
   Cut cut_of_bins(Reached reached, bool& found) {
-    double mass = 0;
+    double mass = 0, before = 0;  // up to the bin `last`, with and without it
     int last = 0;
-    double mass_before_last = 0;
-    for (int bin = 0; bin < kBins; bin++) {
+    for (int bin = 0; bin < bins_; bin++) {
       if (scratch_.bins[bin] == 0) continue;
       last = bin;
-      mass_before_last = mass;
+      before = mass;
       mass += scratch_.bins[bin];
       if (reached(mass)) break;
     }
-    const auto in_bin = [&](double score) { return bin_of(score) == last; };
-    collect(least_key([&](double score) { return score >= kLeastScore && bin_of(score) <= last; }),
-            least_key([&](double score) { return bin_of(score) < last; }), in_bin);
+    const auto reaches = [&](double score) { return score >= kLeastScore && bin_of(score) <= last; };
+    const auto is_above = [&](double score) { return bin_of(score) < last; };
+    collect(least_key(reaches), least_key(is_above),
+            [&](double score) { return bin_of(score) == last; });
     sort(scratch_.candidates);
-    return cut(scratch_.candidates, mass_before_last, reached, found);
+    return cut(scratch_.candidates, before, reached, found);
   }
 
   const Sampling& sampling_;
   const SamplingRow& given_;
-  const int vocab_, block_, blocks_;
+  const int vocab_, block_, bins_, blocks_;
   const float* logits_;  // given, or a copy without what is penalized or not allowed
   const SamplingKernels& kernels_;
   Scratch& scratch_;
+  const double sharpness_;
   std::int32_t greatest_key_ = 0;  // of logits_
   double best_ = 0;                // greatest logit after penalties and mask
   double u_ = 0;

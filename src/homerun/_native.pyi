@@ -77,3 +77,28 @@ def rotate_and_store(
     slots: NDArray[np.int64],
     queries_out: NDArray[np.float32],
 ) -> None: ...
+# native/bindings/machine.cpp
+def threads() -> int: ...
+def read_probe(array: Buffer) -> float: ...
+def peak(kind: str) -> float: ...
+def work_done() -> dict[str, float]: ...
+
+# native/bindings/sampling.cpp
+class Sampling:
+    def __init__(
+        self,
+        temperature: float,
+        top_p: float | None,
+        top_k: int | None,
+        repetition_penalty: float | None,
+        frequency_penalty: float | None,
+        presence_penalty: float | None,
+        seed: int,
+        choice: int,
+    ) -> None: ...
+
+def sample_rows(
+    logits: NDArray[np.float32],
+    rows: list[tuple[Sampling, int, NDArray[np.int32] | None, int, NDArray[np.int32] | None]],
+) -> list[int]: ...
+def uniform(seed: int, position: int, choice: int, purpose: int) -> float: ...

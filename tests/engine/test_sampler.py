@@ -51,6 +51,23 @@ def test_ranked_is_a_sorted_beginning(scores: NDArray[np.float64], count: int) -
     assert ranked(scores, count).tolist() == plain
 
 
+@pytest.mark.parametrize("params", [SamplingParams(), SamplingParams(top_k=3, top_p=0.9999)])
+def test_what_weighs_nothing_is_never_drawn(params: SamplingParams) -> None:
+    scores = np.array([-np.inf, -0.3, 0.0, -0.1, -np.inf, -800.0])
+    for u in (0.0, 0.5, 1 - 2.0**-53):
+        assert draw(scores, params, u) == draw_plainly(scores, params, u) in (1, 2, 3)
+
+
+def test_a_mask_comes_after_the_penalties() -> None:
+    mask = np.array([0b10000101], np.int32)  # tokens 0, 2 and 7
+    params = SamplingParams(temperature=0.0, presence_penalty=2.5)
+    given = {"prompt_ids": [], "seed": 1, "position": 3}
+    plain = sampler.sample_plainly(LOGITS, params, output_ids=[7, 0], mask=mask, **given)
+    assert plain == sample(LOGITS, params, output_ids=[7, 0], mask=mask, **given) == 2
+    with pytest.raises(NotFinite):
+        sample(LOGITS, params, output_ids=[7], mask=np.zeros(1, np.int32), **given)
+
+
 LOGITS = np.array([2.0, 1.5, 1.0, 0.5, 0.0, -0.5, -1.0, 3.0], dtype=np.float32)
 PROMPT, OUTPUT = [0, 1, 1], [1, 2, 2, 2]
 
