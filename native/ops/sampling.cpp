@@ -233,11 +233,14 @@ class RowSampler {
     std::vector<std::int32_t>& found = scratch_.found;
     const auto width = static_cast<std::uint32_t>(high - low);
     std::size_t count = 0;
-    for (int b = 0; b < blocks_; b++) {
-      if (scratch_.keys[b] < low) continue;
-      if (found.size() <= count + block_) found.resize(2 * (count + block_));
-      count += kernels_.find(logits_, b * block_, std::min(vocab_, (b + 1) * block_),
-                             static_cast<std::int32_t>(low), width, found.data() + count);
+    for (int b = 0, next; b < blocks_; b = next + 1) {
+      // One call for neighbours [b, next).
+      for (next = b; next < blocks_ && scratch_.keys[next] >= low; next++) {}
+      if (next == b) continue;
+      const int begin = b * block_, end = std::min(vocab_, next * block_);
+      if (found.size() <= count + (end - begin)) found.resize(2 * (count + (end - begin)));
+      count += kernels_.find(logits_, begin, end, static_cast<std::int32_t>(low), width,
+                             found.data() + count);
     }
     scratch_.found_logits.resize(count);
     for (std::size_t i = 0; i < count; i++) scratch_.found_logits[i] = logits_[found[i]];
@@ -310,13 +313,12 @@ class RowSampler {
 
   std::int32_t among_all() {
     collect_best(std::min(kFirst, blocks_));
-    if (scratch_.candidates.size() <= kTooMany) {
+    const double share = sampling_.top_p < 1 ? sampling_.top_p : u_;
+    if (scratch_.candidates.size() <= kTooMany &&
+        mass_of(scratch_.candidates) >= share * least_total()) {
       sort(scratch_.candidates);
-      const double share = sampling_.top_p < 1 ? sampling_.top_p : u_;
-      if (mass_of(scratch_.candidates) >= share * least_total()) {
-        const std::int32_t id = draw_of_list(total([](int) {}), false);
-        if (id >= 0) return id;
-      }
+      const std::int32_t id = draw_of_list(total([](int) {}), false);
+      if (id >= 0) return id;
     }
     return draw_of_bins();
   }

@@ -28,7 +28,7 @@ def rms_norm(x: NDArray[np.float32], weight: NDArray[np.float32], eps: float) ->
     return out
 
 
-def gated(gate_up: NDArray[np.float32], activation: str) -> Any:
+def gated(gate_up: NDArray[np.float32], activation: Any) -> Any:
     out = np.full((gate_up.shape[0], gate_up.shape[1] // 2), np.nan, np.float32)
     _native.gated(gate_up, activation, out)
     return out
