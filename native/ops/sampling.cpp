@@ -77,7 +77,7 @@ class RowSampler {
         given_(row),
         vocab_(vocab),
         block_(vocab < kSmall ? 16 : 64),
-        bins_(vocab < kSmall ? kMostBins / 8 : kMostBins),
+        bins_(vocab < kSmall ? kMostBins / 2 : kMostBins),
         blocks_((vocab + block_ - 1) / block_),
         logits_(row.logits),
         kernels_(kernels().sampling),
@@ -356,10 +356,10 @@ class RowSampler {
     return mass;
   }
 
+  // The same as the kernel's.
   int bin_of(double score) const {
-    std::int32_t bin;
-    kernels_.find_bins(&score, 1, bins_ / kBinnedScore, bins_ - 1, &bin);
-    return bin;
+    const double bin = -score * (bins_ / kBinnedScore), last = bins_ - 1;
+    return static_cast<int>(bin < last ? bin : last);
   }
 
   std::int32_t draw_of_bins() {

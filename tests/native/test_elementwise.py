@@ -131,6 +131,28 @@ def test_rows_do_not_depend_on_how_many() -> None:
         assert gated(gate_up[one], "gelu_tanh").tobytes() == active[one].tobytes()
 
 
+@pytest.mark.parametrize("instructions", ["portable", "avx2", "avx512_vnni", "neon"])
+def test_every_instruction_set_has_the_same_bytes(instructions: str) -> None:
+    x, weight = numbers(13, 4, 1003, scale=5.0), numbers(14, 1003)
+    gate_up = numbers(15, 4, 2006, scale=30.0)
+
+    def everything() -> bytes:
+        table, ids = numbers(16, 3, 77).astype(np.float16), np.array([2, 0], np.int32)
+        rows = np.empty((2, 77), np.float32)
+        _native.embed(table, "fp16", ids, 45.25, rows)
+        results = [rms_norm(x, weight, 1e-5), rows]
+        results += [gated(gate_up, name) for name in ("silu", "gelu_tanh")]
+        return b"".join(result.tobytes() for result in results)
+
+    best, wanted = _native.instruction_set(), everything()
+    if not _native.force_instruction_set(instructions):
+        pytest.skip(f"no {instructions} here")
+    try:
+        assert everything() == wanted
+    finally:
+        _native.force_instruction_set(best)
+
+
 @pytest.mark.parametrize("scale", [1.0, 45.254833995939045, 0.3])
 @pytest.mark.parametrize("width", [1, 16, 40, 2048])
 @pytest.mark.parametrize("dtype", ["fp32", "fp16", "bf16"])

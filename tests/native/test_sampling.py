@@ -211,6 +211,23 @@ def test_rows_do_not_depend_on_each_other() -> None:
     assert together[::-1] == sample_rows(logits[::-1], rows[::-1])
 
 
+@pytest.mark.parametrize("instructions", ["portable", "avx2", "avx512_vnni", "neon"])
+def test_every_instruction_set_chooses_the_same(instructions: str) -> None:
+    logits = np.stack([make(5000) for make in ROWS])
+    tokens = rng(10).integers(0, 5000, 30).astype(np.int32)
+    rows = [
+        Row(Chooser(SamplingParams(t, 0.8, None, None, 1.2), 8), i, tokens, 9, masks(5000)[2])
+        for i, t in enumerate(itertools.islice(itertools.cycle([0.0, 0.6, 1.3]), len(logits)))
+    ]
+    best, wanted = _native.instruction_set(), sample_rows(logits, rows)
+    if not _native.force_instruction_set(instructions):
+        pytest.skip(f"no {instructions} here")
+    try:
+        assert sample_rows(logits, rows) == wanted
+    finally:
+        _native.force_instruction_set(best)
+
+
 def test_random_numbers_are_numpys() -> None:
     words = [0, 1, 2**31, 2**32 - 1, 2**53 + 1, 2**63, 2**64 - 1]
     for seed, position, choice, purpose in itertools.product(words, words, [0, 3], [0, 1]):
