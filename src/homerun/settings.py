@@ -40,6 +40,8 @@ class Settings:
     kv_memory: int | None = None
     """Bytes of KV cache per model; None lets the server choose from the window and free memory."""
     kv_dtype: str | None = None
+    weights_in_ram: bool = False
+    """Copy packed weights into memory of the process, instead of mapping the file."""
     require_native: bool = False
     threads: int | None = None
     """Threads that compute; None is as many as the process may use CPUs."""

@@ -3,6 +3,7 @@
 Those modules are imported when they are called, so that `homerun --help` is quick.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 tokens_app = typer.Typer(help="Who may use a server that is not open.", no_args_is_help=True)
+models_app = typer.Typer(help="Weights as homerun keeps them.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(bench_app, name="bench")
 
@@ -44,7 +47,7 @@ KVMemory = Annotated[
 def serve(
     models: Annotated[
         list[str] | None,
-        typer.Argument(help="Catalog names or NAME=PATH.  [default: @homerun/rookie]"),
+        typer.Argument(help="Names or NAME=PATH.  [default: @homerun/rookie]"),
     ] = None,
     host: Host = None,
     port: Port = None,
@@ -55,6 +58,9 @@ def serve(
     ] = None,
     max_model_len: MaxModelLen = None,
     kv_memory: KVMemory = None,
+    weights_in_ram: Annotated[
+        bool, typer.Option("--weights-in-ram", help="Copy packed weights instead of mapping them.")
+    ] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another Host header to accept; repeatable.")
     ] = None,
@@ -73,6 +79,7 @@ def serve(
         kv_dtype=kv_dtype,
         max_model_len=max_model_len,
         kv_memory=_size(kv_memory),
+        weights_in_ram=weights_in_ram or None,
         allow_host=tuple(allow_host) if allow_host else None,
         allow_origin=tuple(allow_origin) if allow_origin else None,
     )
@@ -123,6 +130,62 @@ def demo(host: Host = None, port: Port = None) -> None:
     from homerun.cli.demo import demo as command
 
     command(settings_from(host=host, port=port))
+
+
+@models_app.command("import")
+def models_import(
+    name: Annotated[str, typer.Argument(help="What it shall be served as.")],
+    path: Annotated[Path, typer.Argument(help="The checkpoint's directory.")],
+    dtype: Dtype = None,
+    weight_group: Annotated[
+        int | None, typer.Option(min=0, help="int8: weights per scale; 0 is a whole channel.")
+    ] = None,
+    activation_group: Annotated[
+        int | None, typer.Option(min=0, help="int8: inputs per scale; 0 is a whole row.")
+    ] = None,
+) -> None:
+    """Pack a checkpoint, once, so that it is ready to use at every start."""
+    from homerun.cli import models
+    from homerun.model.quantize import DEFAULT_GROUPS
+
+    groups = (
+        DEFAULT_GROUPS[0] if weight_group is None else weight_group,
+        DEFAULT_GROUPS[1] if activation_group is None else activation_group,
+    )
+    models.add(name, path, dtype, groups, settings_from())
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List imported models."""
+    from homerun.cli import models
+
+    models.show(settings_from())
+
+
+@models_app.command("check")
+def models_check(
+    name: Annotated[str, typer.Argument(help="As `models list` shows it.")],
+    text: Annotated[
+        Path | None, typer.Option(help="Compare perplexities on this text.", metavar="FILE")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="The checkpoint.  [default: as imported]", metavar="PATH")
+    ] = None,
+    window: Annotated[int, typer.Option(min=16, help="Tokens that see each other.")] = 512,
+) -> None:
+    """Verify a model's file; with a text, compare it with the checkpoint it was made from."""
+    from homerun.cli import models
+
+    models.check(name, text, source, window, settings_from())
+
+
+@models_app.command("rm")
+def models_rm(name: Annotated[str, typer.Argument(help="As `models list` shows it.")]) -> None:
+    """Delete an imported model."""
+    from homerun.cli import models
+
+    models.remove(name, settings_from())
 
 
 @tokens_app.command("create")

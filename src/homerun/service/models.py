@@ -17,8 +17,10 @@ from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import DType, FloatDType, kv_dtype_for, parse_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
+from homerun.model.packed_file import has_packed_file
 from homerun.native import configure
 from homerun.service.catalog import Catalog, CatalogModel, is_model_name
+from homerun.service.library import Library
 from homerun.settings import Settings
 from homerun.text.templates import ChatTemplate, template_for
 from homerun.text.tokenizer import Tokenizer
@@ -32,7 +34,7 @@ WINDOWS_OF_KV = 8
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What `homerun serve` was given: a catalog name, or a name and a checkpoint directory."""
+    """What `homerun serve` was given: a catalog or imported name, or a name and a directory."""
 
     name: str
     directory: Path | None = None
@@ -86,7 +88,8 @@ def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
     catalog = Catalog.load()
     specs = list(specs)
     if settings.stand_in:
-        specs = [spec for spec in specs if not _is_elsewhere(spec, catalog)]
+        library = Library(settings.home)
+        specs = [spec for spec in specs if not _is_elsewhere(spec, catalog, library)]
         if all(spec.name != ROOKIE for spec in specs):
             specs.append(ModelSpec(ROOKIE))
     by_name: dict[str, ServedModel] = {}
@@ -96,7 +99,7 @@ def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
         if spec.name in by_name:
             raise ConfigurationError(f"{spec.name} is given twice")
         known = catalog.get(spec.name)
-        directory = checkpoint_directory(spec, known)
+        directory = checkpoint_directory(spec, known, settings.home)
         entry = known or _entry(spec.name, read_config(directory))
         if known is None:
             own.append(entry)
@@ -107,21 +110,30 @@ def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
     return ServedModels(catalog.plus(own), by_name, lanes)
 
 
-def checkpoint_directory(spec: ModelSpec, known: CatalogModel | None) -> Path:
-    """Where the weights of `spec` are; `known` is its catalog entry. Raises ConfigurationError."""
+def checkpoint_directory(
+    spec: ModelSpec, known: CatalogModel | None, home: Path | None = None
+) -> Path:
+    """Where the weights of `spec` are: given, part of the package, or imported into `home`.
+
+    `known` is its catalog entry. Raises ConfigurationError.
+    """
     if spec.directory is not None:
         return spec.directory
+    if known is not None and known.bundled is not None:
+        return Path(str(files("homerun").joinpath("data", known.bundled)))
+    imported = Library(home).find(spec.name) if home else None
+    if imported is not None:
+        return imported.directory
     if known is None:
         raise ConfigurationError(
-            f"{spec.name} is not in the catalog; a checkpoint directory is served as "
-            f"{spec.name}=PATH"
+            f"{spec.name} is neither in the catalog nor imported; a checkpoint directory is "
+            f"served as {spec.name}=PATH, or once imported (homerun models import {spec.name} "
+            f"PATH) as {spec.name}"
         )
-    if known.bundled is None:
-        raise ConfigurationError(
-            f"the weights of {spec.name} are not here; fetch and serve them with: "
-            f"{fetching_command(known)}\n(or let rookie answer in its place: --stand-in)"
-        )
-    return Path(str(files("homerun").joinpath("data", known.bundled)))
+    raise ConfigurationError(
+        f"the weights of {spec.name} are not here; fetch, import and serve them with: "
+        f"{fetching_command(known)}\n(or let rookie answer in its place: --stand-in)"
+    )
 
 
 def fetching_command(model: CatalogModel) -> str:
@@ -129,7 +141,7 @@ def fetching_command(model: CatalogModel) -> str:
     directory = model.name.rsplit("/", 1)[-1]
     return (
         f"hf download {model.upstream} --local-dir {directory} "
-        f"&& homerun serve {model.name}={directory}"
+        f"&& homerun models import {model.name} {directory} && homerun serve {model.name}"
     )
 
 
@@ -147,10 +159,12 @@ def make_lane(name: str, model: LoadedModel, kv_dtype: FloatDType, limits: LaneL
     return Lane(name, Runner(model, cache), f"{model.revision}/{kv_dtype}", limits)
 
 
-def _is_elsewhere(spec: ModelSpec, catalog: Catalog) -> bool:
-    """Whether `spec` is a catalog model whose weights nobody pointed to."""
+def _is_elsewhere(spec: ModelSpec, catalog: Catalog, library: Library) -> bool:
+    """Whether `spec` is a catalog model whose weights nobody pointed to or imported."""
     known = catalog.get(spec.name)
-    return spec.directory is None and known is not None and known.bundled is None
+    if spec.directory is not None or known is None or known.bundled is not None:
+        return False
+    return library.find(spec.name) is None
 
 
 def _needs_stand_in(
@@ -187,10 +201,13 @@ def _load(
     dtype = _dtype("--dtype", settings.dtype) if settings.dtype else None
     # Positions are scaled to the promised window, also where a setting shortens it: no setting of
     # the server may change an answer.
+    # A packed file has the dtype that was chosen when it was imported.
+    stored = None if has_packed_file(directory) else _dtype("dtype", entry.dtype)
     model = load_model(
         directory,
-        dtype=dtype or _dtype("dtype", entry.dtype),
+        dtype=dtype or stored,
         max_model_len=promised,
+        weights_in_ram=settings.weights_in_ram,
     )
     window = min(promised, settings.max_model_len or promised)
     if tokenizer.vocab_size > model.config.vocab_size:

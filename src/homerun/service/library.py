@@ -1,0 +1,249 @@
+"""Imported models: packed files under homerun's own directory, by name.
+
+Knows how an import goes and what belongs to one; knows nothing of the format of a packed file.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from homerun.errors import CheckpointError, ConfigurationError
+from homerun.model.config import read_config
+from homerun.model.loader import checkpoint_facts, open_checkpoint
+from homerun.model.memory import gigabytes
+from homerun.model.packed_file import (
+    PackedFile,
+    has_packed_file,
+    read_facts,
+    sync_directory,
+    write_packed_file,
+)
+from homerun.model.packed_header import FILE_NAME, Facts, arrange
+from homerun.model.quantize import DEFAULT_GROUPS, check_groups
+from homerun.model.weights import CheckpointWeights
+from homerun.service.catalog import Catalog, CatalogModel, is_model_name
+from homerun.text.templates import template_for
+from homerun.text.tokenizer import Tokenizer
+
+COPIED = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+"""What an import takes over from a checkpoint besides the weights, where it is there."""
+_UNFINISHED = ".unfinished-"
+_NAME_LIMIT = 255
+"""Bytes of a file's name."""
+_SPARE_BYTES = 64 << 20
+"""Disk space that an import leaves free."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModel:
+    """One imported model."""
+
+    name: str
+    directory: Path
+    size: int
+    """Bytes of the packed file."""
+    imported_at: float
+    """Seconds since 1970."""
+
+    @property
+    def facts(self) -> Facts:
+        """What its file says of itself. Raises CheckpointError."""
+        return read_facts(self.directory)
+
+
+class Library:
+    """The imported models of one `HOMERUN_HOME`."""
+
+    def __init__(self, home: Path) -> None:
+        self._root = home / "models"
+
+    def find(self, name: str) -> ImportedModel | None:
+        """The imported model of this name, None if there is none."""
+        directory = self._root / _directory_name(name)
+        try:
+            status = (directory / FILE_NAME).stat()
+        except OSError:
+            return None
+        return ImportedModel(name, directory, status.st_size, status.st_mtime)
+
+    def get(self, name: str) -> ImportedModel:
+        """The imported model of this name. Raises ConfigurationError if there is none."""
+        model = self.find(name)
+        if model is None:
+            raise ConfigurationError(
+                f"no model is imported as {name}; homerun models list shows those that are"
+            )
+        return model
+
+    def all(self) -> list[ImportedModel]:
+        """Every imported model, by name."""
+        if not self._root.is_dir():
+            return []
+        names = sorted(
+            unquote(path.name) for path in self._root.iterdir() if not path.name.startswith(".")
+        )
+        return [model for name in names if (model := self.find(name)) is not None]
+
+    def remove(self, name: str) -> ImportedModel:
+        """Deletes an imported model. A server that has it loaded keeps it until it stops.
+
+        Raises ConfigurationError if there is none.
+        """
+        model = self.get(name)
+        with self._locked():
+            shutil.rmtree(self._set_aside(model.directory))
+        return model
+
+    def add(
+        self,
+        name: str,
+        source: Path,
+        dtype: str | None = None,
+        groups: tuple[int, int] = DEFAULT_GROUPS,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ImportedModel:
+        """Packs the checkpoint in `source`; replaces a model of the same name when it is done.
+
+        `dtype` None: as the catalog says for `name`, else as it is stored. `groups` of weights and
+        of activations, for int8. Raises CheckpointError and ConfigurationError in plain words.
+        """
+        known = _catalog_entry(name)
+        _check_groups(groups)
+        if has_packed_file(source):
+            raise ConfigurationError(
+                f"{source} is packed already: homerun serve {name}={source} serves it, and an "
+                "import starts from the original checkpoint"
+            )
+        checkpoint, config = open_checkpoint(source, dtype or (known.dtype if known else None))
+        if groups != DEFAULT_GROUPS and config.dtype != "int8":
+            raise ConfigurationError(f"groups are for int8, and {name} becomes {config.dtype}")
+        tokenizer = Tokenizer.load(source)
+        template_for(known.template if known else None, tokenizer, source)
+        if tokenizer.vocab_size > config.vocab_size:
+            raise CheckpointError(
+                f"{source}: tokenizer.json has {tokenizer.vocab_size} tokens, the model only "
+                f"{config.vocab_size}"
+            )
+        facts = checkpoint_facts(checkpoint, config, groups)
+        weights = CheckpointWeights(
+            checkpoint, config, config.dtype, facts.weight_group, facts.activation_group
+        )
+        with self._locked():
+            self._check_space(arrange(config, facts)[-1].end)
+            unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._root))
+            try:
+                for copied in COPIED:
+                    _copy(source / copied, unfinished / copied)
+                write_packed_file(unfinished / FILE_NAME, config, weights, facts, progress=progress)
+                target = self._root / _directory_name(name)
+                replaced = self._set_aside(target) if target.exists() else None
+                unfinished.rename(target)
+                sync_directory(self._root)
+                if replaced is not None:
+                    shutil.rmtree(replaced)
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{name} cannot be imported into {self._root}: {error.strerror}"
+                ) from None
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+        return self.get(name)
+
+    def _set_aside(self, directory: Path) -> Path:
+        """Takes a model's directory out of sight in one step; the caller deletes it."""
+        aside = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._root))
+        return directory.rename(aside / "replaced").parent
+
+    @contextmanager
+    def _locked(self) -> Generator[None]:
+        """One change at a time; what a killed one left behind is deleted.
+
+        Raises ConfigurationError while another process imports.
+        """
+        try:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self._root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigurationError(f"{self._root} cannot be used: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise ConfigurationError(
+                f"another homerun is changing {self._root}: try again when it is done"
+            ) from None
+        try:
+            for path in self._root.glob(f"{_UNFINISHED}*"):
+                shutil.rmtree(path, ignore_errors=True)
+            yield
+        finally:
+            os.close(lock)
+
+    def _check_space(self, needed: int) -> None:
+        free = shutil.disk_usage(self._root).free
+        if needed + _SPARE_BYTES > free:
+            raise ConfigurationError(
+                f"the packed model needs {gigabytes(needed)} in {self._root}, where "
+                f"{gigabytes(free)} are free"
+            )
+
+
+def verify(directory: Path) -> PackedFile:
+    """The packed file of `directory`, every byte of it checked. Raises CheckpointError."""
+    file = PackedFile(directory / FILE_NAME, read_config(directory))
+    file.verify()
+    return file
+
+
+def age(model: ImportedModel) -> str:
+    """Date of the import, `2024-01-31 12:00` local time."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(model.imported_at))
+
+
+def _catalog_entry(name: str) -> CatalogModel | None:
+    """What the catalog has under `name`. Raises ConfigurationError for names that do not fit."""
+    if not is_model_name(name) or len(_directory_name(name)) > _NAME_LIMIT:
+        raise ConfigurationError(f"{name!r} cannot be the name of a model")
+    known = Catalog.load().get(name)
+    if known is not None and known.bundled is not None:
+        raise ConfigurationError(f"{name} comes with homerun; import under another name")
+    return known
+
+
+def _check_groups(groups: tuple[int, int]) -> None:
+    try:
+        check_groups(*groups)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A small file, on the disk when this returns; nothing where there is none."""
+    if not source.is_file():
+        return
+    with target.open("wb") as file:
+        file.write(source.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _directory_name(name: str) -> str:
+    """One path segment per name, readable and reversible; never hidden."""
+    quoted = quote(name, safe="@ +,=")
+    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted
