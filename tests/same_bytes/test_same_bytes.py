@@ -1,4 +1,4 @@
-"""The promise of the same bytes: company, chunks, prefixes, preemption, threads, restarts.
+"""The promise of the same bytes: company, chunks, prefixes, preemption, drafts, threads, restarts.
 
 What a request answers is compared, exactly, with what it answers alone in an engine of its own.
 """
@@ -14,12 +14,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from homerun.engine.lane import LaneLimits
+from homerun.engine.lane import LaneLimits, StepStats
 from homerun.engine.sequence import EngineRequest
 from homerun.types import SamplingParams
 from tests.checkpoints import VOCAB, write_checkpoint
 
-from .workload import FIXED_LIMITS, Alone, answer, digest, fixed_workload, load, make_lane
+from .workload import (
+    FIXED_LIMITS,
+    Alone,
+    answer,
+    digest,
+    fixed_workload,
+    load,
+    make_lane,
+    repeating_workload,
+)
 
 DTYPES = ["fp32", "fp16", "bf16", "int8"]
 FAMILIES = ["llama", "gemma"]
@@ -51,17 +60,19 @@ REQUESTS = st.builds(
     st.integers(0, 1),
 )
 LIMITS = st.builds(
-    lambda size, spare, batch, width: LaneLimits(
+    lambda size, spare, batch, width, drafts: LaneLimits(
         num_blocks=-(-113 // size) + spare,
         block_size=size,
         max_batch_tokens=batch,
         max_sequences=min(width, batch),
         queue_timeout=1e9,
+        max_draft_rows=drafts,
     ),
     st.sampled_from([4, 16]),
     st.integers(0, 12),
     st.sampled_from([5, 16, 33, 256]),
     st.integers(1, 6),
+    st.sampled_from([0, 16, 64]),
 )
 
 
@@ -126,6 +137,38 @@ def test_the_fixed_workload_meets_every_circumstance(checkpoints: dict[str, Path
     assert preempted > 0
     assert most > 2
     assert max(len(one.prompt_ids) for one in fixed_workload()) > FIXED_LIMITS.max_batch_tokens
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_drafts_change_nothing(
+    family: str, dtype: str, checkpoints: dict[str, Path], request: pytest.FixtureRequest
+) -> None:
+    model = load(checkpoints[family], dtype)
+    nightly = request.config.getoption("-m") == "nightly"
+    wanted = repeating_workload()[:: 1 if nightly else 7]
+    # Room for about four of them at a time, so that some are put back.
+    limits = LaneLimits(
+        num_blocks=24, block_size=8, max_batch_tokens=70, max_sequences=6, queue_timeout=1e9
+    )
+    steps: list[StepStats] = []
+    drafting = answer(model, limits, wanted, random.Random(1), steps)
+    assert sum(step.accepted for step in steps) > 20
+    assert sum(step.drafted - step.accepted for step in steps) > 5
+    assert sum(step.preempted for step in steps) > 0
+    off = replace(limits, max_draft_rows=0)
+    steps = []
+    assert drafting == answer(model, off, wanted, random.Random(1), steps)
+    assert not any(step.drafted for step in steps)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_drafts_change_nothing_for_every_parameter(
+    family: str, dtype: str, checkpoints: dict[str, Path], request: pytest.FixtureRequest
+) -> None:
+    test_drafts_change_nothing(family, dtype, checkpoints, request)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -5,6 +5,7 @@ DTYPE`, for comparison between processes.
 """
 
 import hashlib
+import itertools
 import random
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from homerun.engine.lane import Lane, LaneLimits
+from homerun.engine.lane import Lane, LaneLimits, StepStats
 from homerun.engine.runner import Runner
 from homerun.engine.scheduler import Run
 from homerun.engine.sequence import Ended, EngineRequest, Event, Produced
@@ -37,12 +38,16 @@ class Recording:
         self._runner = runner
         self.seen: dict[tuple[str, int], str] = {}
 
-    def forward(self, runs: Sequence[Run]) -> list[NDArray[np.float32]]:
+    def forward(self, runs: Sequence[Run]) -> NDArray[np.float32]:
         logits = self._runner.forward(runs)
-        sampling = [run.sequence for run in runs if run.samples]
-        for sequence, row in zip(sampling, logits, strict=True):
-            digest = hashlib.sha256(row.tobytes()).hexdigest()
-            self.seen[sequence.request.id, len(sequence.tokens)] = digest
+        rows = iter(logits)
+        for run in runs:
+            sequence, known = run.sequence, len(run.sequence.tokens)
+            for position in range(known, known + 1 + len(run.drafts)) if run.samples else ():
+                # What follows a rejected draft is computed again, and noted instead of this.
+                digest = hashlib.sha256(next(rows).tobytes()).hexdigest()
+                self.seen[sequence.request.id, position] = digest
+        assert next(rows, None) is None
         return logits
 
 
@@ -58,13 +63,15 @@ def answer(
     limits: LaneLimits,
     requests: Sequence[EngineRequest],
     chance: random.Random,
+    steps: list[StepStats] | None = None,
 ) -> dict[str, list[object]]:
-    """Runs all requests with random arrivals.
+    """Runs all requests with random arrivals; `steps` is given what each step did.
 
     By id: the tokens, the reason and counts, and the digests of the logits in order of position.
     """
     lane, recording = make_lane(model, limits)
     outcomes: dict[str, list[object]] = {one.id: [] for one in requests}
+    ends: dict[str, int] = {}
 
     def tell(event: Event) -> None:
         if isinstance(event, Produced):
@@ -72,21 +79,25 @@ def answer(
         elif isinstance(event, Ended):
             usage = event.usage
             counts = (usage.prompt_tokens, usage.completion_tokens)
+            ends[event.request_id] = usage.total_tokens
             outcomes[event.request_id].append((event.finish_reason, counts))
 
     waiting = list(requests)
     while waiting or lane.busy:
         while waiting and (not lane.busy or chance.random() < 0.4):
             lane.add(waiting.pop(0), 0.0)
-        lane.step(tell)
+        stats = lane.step(tell)
         lane.check_integrity()
-    for (request_id, _), digest in sorted(recording.seen.items()):
-        outcomes[request_id].append(digest)
+        if steps is not None:
+            steps.append(stats)
+    for (request_id, position), digest in sorted(recording.seen.items()):
+        if position < ends[request_id]:  # else behind a draft that came after the end
+            outcomes[request_id].append(digest)
     return outcomes
 
 
 class Alone:
-    """Answers of single requests, in one prefill, nothing cached; remembered per request."""
+    """Answers of single requests, in one prefill, nothing cached or drafted; each remembered."""
 
     def __init__(self, model: LoadedModel) -> None:
         self._model = model
@@ -95,7 +106,9 @@ class Alone:
     def __call__(self, request: EngineRequest) -> object:
         key = replace(request, id="alone")
         if key not in self._known:
-            limits = LaneLimits(num_blocks=40, max_batch_tokens=WINDOW, queue_timeout=1e9)
+            limits = LaneLimits(
+                num_blocks=40, max_batch_tokens=WINDOW, queue_timeout=1e9, max_draft_rows=0
+            )
             self._known[key] = answer(self._model, limits, [key], random.Random(0))["alone"]
         return self._known[key]
 
@@ -124,6 +137,37 @@ def fixed_workload() -> list[EngineRequest]:
             rope_variant=i % 2,
         )
         for i in range(10)
+    ]
+
+
+def repeating_workload() -> list[EngineRequest]:
+    """Prompts in circles and penalties that keep an answer in them, or drive it out of them."""
+    chance = random.Random(12)
+    grid = itertools.product(
+        (0.0, 0.4, 0.9),  # temperature
+        (None, 0.5, 1.3),  # repetition penalty: below 1 what was said is said again
+        ((None, None), (-1.5, None), (None, -2.0), (0.5, -2.0), (0.4, 0.4)),
+        (1, 2),  # seed
+    )
+    return [
+        EngineRequest(
+            id=f"r{i}",
+            model="tiny",
+            prompt_ids=tuple(chance.choices(range(4, 300), k=2 + i % 5)) * 4,
+            max_tokens=24,
+            sampling=SamplingParams(
+                temperature=temperature,
+                top_k=(None, 20)[i % 2],
+                top_p=(None, 0.9, 0.99)[i % 3],
+                repetition_penalty=repetition,
+                frequency_penalty=frequency,
+                presence_penalty=presence,
+            ),
+            seed=seed,
+            stop_ids=frozenset({2, 3, *range(4 + i, 300, 60)}),
+            rope_variant=i % 2,
+        )
+        for i, (temperature, repetition, (frequency, presence), seed) in enumerate(grid)
     ]
 
 
