@@ -147,6 +147,14 @@ def test_a_limit_of_none_turns_them_off() -> None:
     assert not any(step.drafted for step in stats)
 
 
+def test_drafts_make_do_with_the_blocks_there_are(caplog: pytest.LogCaptureFixture) -> None:
+    wanted = [request(CIRCLE, max_tokens=20, stop_ids=NEVER, sampling=GREEDY) for _ in range(3)]
+    stats = steps(lane(habit=SURE, num_blocks=22), wanted, Answers())
+    assert sum(step.preempted for step in stats) > 0
+    assert sum(step.accepted for step in stats) > 20
+    assert not caplog.records
+
+
 def test_drafts_preempt_nobody() -> None:
     """There are exactly the blocks that the two need: none can be kept for a draft."""
     wanted = [request(CIRCLE, max_tokens=20, stop_ids=NEVER, sampling=GREEDY) for _ in range(2)]

@@ -205,7 +205,8 @@ class Scheduler:
         """Puts the next pending tokens of a running sequence into the sketch, if they find room."""
         count = min(sequence.pending, sketch.budget)
         victims = self._reserve(sequence, count)
-        sketch.take_back(victims)
+        if victims:
+            sketch.take_back(victims)
         if sequence not in victims:
             sketch.runs.append(Run(sequence, count, samples=count == sequence.pending))
             sketch.budget -= count
