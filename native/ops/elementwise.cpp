@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "kernels/kernels.hpp"
+#include "ops/clock.hpp"
 #include "thread_pool.hpp"
 
 namespace homerun {
@@ -35,6 +36,7 @@ bool embed(const Table& table, const std::int32_t* ids, std::int64_t count, floa
   const bool valid = std::all_of(ids, ids + count,
                                  [&](std::int32_t id) { return id >= 0 && id < table.rows; });
   if (!valid) return false;
+  const Timed timed(Work::other);
   const auto* bytes = static_cast<const char*>(table.data);
   const std::size_t stride = bytes_of(table.dtype) * static_cast<std::size_t>(table.width);
   const auto kernel = kernels().elementwise.embed;
@@ -47,12 +49,14 @@ bool embed(const Table& table, const std::int32_t* ids, std::int64_t count, floa
 
 void rms_norm(const float* x, const float* weight, float eps, std::int64_t rows, int width,
               float* out) {
+  const Timed timed(Work::other);
   const auto kernel = kernels().elementwise.rms_norm;
   for_rows(rows, width,
            [&](std::int64_t i) { kernel(x + i * width, weight, eps, width, out + i * width); });
 }
 
 void gated(const float* gate_up, Activation activation, std::int64_t rows, int width, float* out) {
+  const Timed timed(Work::other);
   const auto kernel = kernels().elementwise.gated;
   for_rows(rows, width, [&](std::int64_t i) {
     kernel(gate_up + 2 * i * width, activation, width, out + i * width);

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "kernels/kernels.hpp"
+#include "ops/clock.hpp"
 #include "thread_pool.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -241,6 +242,7 @@ void linear(const LinearWeight& weight, const Prologue& prologue, const float* x
             std::size_t x_stride, int rows, float* out, std::size_t out_stride, bool add) {
   assert(linear_available(weight.dtype));
   if (rows == 0) return;
+  const Timed timed(Work::linear, std::int64_t{rows} * weight.n * weight.k);
   Workspace& space = workspace();
   const std::lock_guard<std::mutex> only_one(space.in_use);
   const PackedRows packed = pack_rows({weight, prologue, x, x_stride, rows}, space);
