@@ -1,25 +1,35 @@
-"""Random weights of one shape under homerun and under llama.cpp, side by side in one run.
+r"""Random weights of one shape under homerun and under llama.cpp, side by side in one run.
 
-    python benchmarks/compare_llama_cpp.py --llama-bin DIR --peer-python PYTHON \\
+    python benchmarks/compare_llama_cpp.py --llama-bin DIR --peer-python PYTHON \
         --shape llama-1.1b --dtype int8 --phase decode --batch 8
 
 int8 is Q8_0 for llama.cpp. A prefill and a single sequence are measured by llama-bench, several
-sequences by llama-batched-bench; flash attention is tried on and off, and the faster one counts.
+sequences by llama-batched-bench. Flash attention is tried on and off, and --llama-bin may be given
+several times (builds with and without AMX, say): the fastest of all counts.
 
 llama.cpp is built from the sources inside the source package of llama-cpp-python:
 
     pip download --no-deps --no-binary :all: llama-cpp-python && tar xf llama_cpp_python-*.tar.gz
-    cmake -G Ninja -S llama_cpp_python-*/vendor/llama.cpp -B lb -DCMAKE_BUILD_TYPE=Release \\
-        -DGGML_NATIVE=ON -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF \\
+    cmake -G Ninja -S llama_cpp_python-*/vendor/llama.cpp -B lb -DCMAKE_BUILD_TYPE=Release \
+        -DGGML_NATIVE=ON -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF \
         -DLLAMA_BUILD_EXAMPLES=OFF -DBUILD_SHARED_LIBS=ON
     ninja -C lb llama-bench llama-batched-bench llama-server      # DIR is lb/bin
 
-(add -DGGML_AVX512_BF16=ON where the CPU has it). PYTHON is an interpreter with
+Add -DGGML_AVX512_BF16=ON where the CPU has it. On a CPU with AMX compiled by GCC 12 it crashes
+(llama.cpp pull request 26954: the tile configuration is optimized away); this line before building
+cures it:
+
+    sed -i 's|^    _tile_loadconfig(&tc);|__asm__ volatile("" : : "r"(\&tc) : "memory"); &|' \
+        llama_cpp_python-*/vendor/llama.cpp/ggml/src/ggml-cpu/amx/mmq.cpp
+
+PYTHON is an interpreter with
 benchmarks/requirements.txt, which writes the GGUF file once into --files.
 """
 
 import argparse
 import json
+import re
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -33,15 +43,24 @@ FLASH = ("off", "on")
 def main() -> None:
     options = _options()
     case = turns.case_of(options)
-    model = gguf_file(case, options.files, options.peer_python)
+    path = options.files / f"{case.shape}-{case.dtype}.gguf"
+    model = turns.made_once(path, options.peer_python, "random_gguf.py", case)
     subjects = {"homerun": lambda: turns.homerun(case)["tokens_per_s"]}
-    for flash in FLASH:
-        peer = partial(measure_llama_cpp, case, model, options.llama_bin, flash)
-        subjects[f"llama.cpp, flash {flash}"] = peer
+    for folder in options.llama_bin:
+        for flash in FLASH:
+            peer = partial(measure_llama_cpp, case, model, folder, flash)
+            subjects[f"{folder.parent.name}, flash {flash}"] = peer
     runs = turns.take_turns(subjects, options.rounds, quiet=options.json)
-    version = turns.output("llama-bench", [str(options.llama_bin / "llama-bench"), "--version"])
-    about = f"llama.cpp {version.strip().splitlines()[0] if version.strip() else '(unknown)'}"
+    about = f"llama.cpp {version(options.llama_bin[0])}"
     turns.show(case, runs, about, as_json=options.json)
+
+
+def version(folder: Path) -> str:
+    done = subprocess.run(
+        [folder / "llama-bench", "--version"], capture_output=True, text=True, check=False
+    )
+    found = re.search(r"version: (.*)", done.stdout + done.stderr)
+    return found[1] if found else "of an unknown version"
 
 
 def measure_llama_cpp(case: turns.Case, model: Path, folder: Path, flash: str) -> float:
@@ -74,25 +93,12 @@ def _batched(case: turns.Case, folder: Path, command: list[str]) -> float:
     return median(result["speed_pp" if prefill else "speed_tg"] for result in results)
 
 
-def gguf_file(case: turns.Case, folder: Path, python: str) -> Path:
-    """Written by the peer's interpreter if it is not there."""
-    from homerun.model.random_model import shape_config
-
-    path = folder / f"{case.shape}-{case.dtype}.gguf"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        print(f"writing random weights to {path}, once", file=sys.stderr, flush=True)
-        script = str(Path(__file__).with_name("random_gguf.py"))
-        shape = json.dumps(shape_config(case.shape))
-        command = [python, script, "--shape-json", shape, "--dtype", case.dtype, str(path)]
-        turns.output("GGUF writer", command)
-    return path
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     turns.add_options(parser, ("int8", "fp16", "bf16"))
-    parser.add_argument("--llama-bin", type=Path, required=True, help="directory of llama-bench")
+    parser.add_argument(
+        "--llama-bin", type=Path, action="append", required=True, help="directory of llama-bench"
+    )
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter with gguf")
     parser.add_argument("--files", type=Path, default=Path("peer-files"), help="of the peer")
     return parser.parse_args()

@@ -13,9 +13,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-SHAPES = ("llama-2-7b", "llama-1.1b", "gemma-2b", "gemma-7b", "rookie")
+from homerun.model.random_model import SHAPES
+
 PHASES = ("prefill", "decode")
 
 
@@ -39,7 +41,9 @@ class Case:
 
 def add_options(parser: argparse.ArgumentParser, dtypes: Sequence[str]) -> None:
     """The options that `case_of` reads, and --rounds and --json."""
-    parser.add_argument("--shape", choices=SHAPES, default="llama-1.1b", help="random weights")
+    parser.add_argument(
+        "--shape", choices=tuple(SHAPES), default="llama-1.1b", help="random weights"
+    )
     parser.add_argument("--dtype", choices=dtypes, default=dtypes[0])
     parser.add_argument("--phase", choices=PHASES, default="decode")
     parser.add_argument("--tokens", type=int, help="timed; default: prefill 512, decode 32")
@@ -65,6 +69,29 @@ def case_of(options: argparse.Namespace) -> Case:
     )
 
 
+def shape_json(shape: str) -> str:
+    """config.json's fields, for a peer's own interpreter."""
+    gemma = shape.startswith("gemma")
+    implied = {
+        "model_type": "gemma" if gemma else "llama",
+        "rms_norm_eps": 1e-6 if gemma else 1e-5,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": gemma,
+    }
+    return json.dumps({**implied, **SHAPES[shape]})
+
+
+def made_once(path: Path, python: str, script: str, case: Case) -> Path:
+    """`path`, written by `script` in the peer's interpreter if it is not there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        print(f"writing random weights to {path}, once", file=sys.stderr, flush=True)
+        command = [python, str(Path(__file__).with_name(script)), str(path)]
+        command += ["--shape-json", shape_json(case.shape), "--dtype", case.dtype]
+        output(script, command)
+    return path
+
+
 def usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -79,14 +106,11 @@ def homerun(case: Case, *model: str) -> dict[str, Any]:
     return json.loads(output("homerun", command, {"HOMERUN_THREADS": str(case.threads)}))
 
 
-def output(
-    name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
-) -> str:
+def output(name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     """What a process prints. Ends this one with its last words if it fails."""
     done = subprocess.run(
         command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
         env={**os.environ, **(environment or {})},

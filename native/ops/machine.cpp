@@ -5,7 +5,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
 
 #include "cpu_features.hpp"
 #include "ops/peak_loops.hpp"
@@ -20,23 +19,35 @@ double seconds_since(Clock::time_point began) {
   return std::chrono::duration<double>(Clock::now() - began).count();
 }
 
-// All bytes of a block, in registers as wide as the target's. The result only keeps the reads.
-template <int kBytes>
+// Registers of a size. (GCC 12 takes sizeof a vector whose size is a template parameter for that
+// of an element: hence types that name theirs.)
+struct Bytes16 {
+  typedef std::uint64_t Vector __attribute__((vector_size(16), aligned(1), may_alias));
+};
+struct Bytes32 {
+  typedef std::uint64_t Vector __attribute__((vector_size(32), aligned(1), may_alias));
+};
+struct Bytes64 {
+  typedef std::uint64_t Vector __attribute__((vector_size(64), aligned(1), may_alias));
+};
+
+// All bytes of a block. The result only keeps the reads.
+template <class Register>
 [[gnu::always_inline]] inline std::uint64_t read_block(const unsigned char* data, std::size_t size) {
-  typedef std::uint64_t Vector __attribute__((vector_size(kBytes), aligned(1), may_alias));
+  using Vector = typename Register::Vector;
+  constexpr std::size_t kWidth = sizeof(Vector);
+  constexpr std::size_t kStep = 4 * kWidth;
   Vector folded[4] = {};
-  constexpr std::size_t kStep = sizeof(folded);
   std::size_t i = 0;
   for (; i + kStep <= size; i += kStep) {
 #pragma GCC unroll 4
     for (std::size_t j = 0; j < 4; j++) {
-      folded[j] ^= *reinterpret_cast<const Vector*>(data + i + j * kBytes);
+      folded[j] ^= *reinterpret_cast<const Vector*>(data + i + j * kWidth);
     }
   }
-  std::uint64_t words[kStep / sizeof(std::uint64_t)];
-  std::memcpy(words, folded, kStep);
+  const Vector all = folded[0] ^ folded[1] ^ folded[2] ^ folded[3];
   std::uint64_t result = 0;
-  for (const std::uint64_t word : words) result ^= word;
+  for (std::size_t j = 0; j < kWidth / sizeof(std::uint64_t); j++) result ^= all[j];
   for (; i < size; i++) result ^= data[i];
   return result;
 }
@@ -44,17 +55,17 @@ template <int kBytes>
 using Reader = std::uint64_t (*)(const unsigned char* data, std::size_t size);
 
 std::uint64_t read_base(const unsigned char* data, std::size_t size) {
-  return read_block<16>(data, size);
+  return read_block<Bytes16>(data, size);
 }
 
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) std::uint64_t read_avx2(const unsigned char* data,
                                                         std::size_t size) {
-  return read_block<32>(data, size);
+  return read_block<Bytes32>(data, size);
 }
 __attribute__((target("avx512f"))) std::uint64_t read_avx512(const unsigned char* data,
                                                              std::size_t size) {
-  return read_block<64>(data, size);
+  return read_block<Bytes64>(data, size);
 }
 #endif
 

@@ -1,5 +1,6 @@
 """Probes of the machine: that they read and compute at all, and refuse what is not there."""
 
+import ctypes
 import mmap
 from pathlib import Path
 
@@ -17,6 +18,16 @@ from homerun import _native
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, (1 << 20) + 1, 3 << 20])
 def test_a_probe_of_any_length_takes_time(size: int) -> None:
     assert _native.read_probe(np.zeros(size, np.uint8)) > 0
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_a_probe_stays_within_its_bytes(odd: int) -> None:
+    """The next page may not be read."""
+    mapping = mmap.mmap(-1, 3 * mmap.PAGESIZE)
+    start = np.frombuffer(mapping, np.uint8).ctypes.data
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(start + 2 * mmap.PAGESIZE), mmap.PAGESIZE, 0) == 0
+    assert _native.read_probe(memoryview(mapping)[odd : 2 * mmap.PAGESIZE]) > 0
 
 
 def test_a_probe_reads_what_a_file_is_mapped_to(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from homerun.model.config import ModelConfig
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packing import panels_shape, scales_shape, stored_type
+from homerun.model.quantize import DEFAULT_GROUPS
 from homerun.model.weight_source import parts
 from homerun.native import configure, native_available
 from homerun.service.catalog import Catalog
@@ -80,10 +81,11 @@ def show(results: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         print(json.dumps({result["phase"]: result for result in results}))
 
 
-def weight_bytes(config: ModelConfig) -> int:
+def weight_bytes(config: ModelConfig, weight_group: int) -> int:
     """Packed bytes of weights that a step reads: every matrix once, of the embedding nothing.
 
-    Norms and the cache are left out; int8 has one scale per channel.
+    Norms and the cache are left out. int8 has a scale per channel and `weight_group`, see
+    `quantize`.
     """
     size = 0
     for part in parts(config):
@@ -91,7 +93,7 @@ def weight_bytes(config: ModelConfig) -> int:
             n, k = part.shape
             panels = math.prod(panels_shape(config.dtype, n, k))
             size += panels * stored_type(config.dtype).itemsize
-            size += 4 * math.prod(scales_shape(n, k, 0)) if config.dtype == "int8" else 0
+            size += 4 * math.prod(scales_shape(n, k, weight_group)) if config.dtype == "int8" else 0
     return size
 
 
@@ -108,7 +110,7 @@ def _measured(subject: Subject, job: Job, settings: Settings, repeat: int) -> di
     began = time.perf_counter()
     lane = make_lane(subject.name, subject.model, kv_dtype, limits)
     ready = subject.load_seconds + time.perf_counter() - began
-    probe = _probe(subject.directory)
+    probe = _probe(subject)
     measured = measure(
         lane,
         job,
@@ -123,7 +125,9 @@ def _measured(subject: Subject, job: Job, settings: Settings, repeat: int) -> di
     )
     kv_bytes = job.blocks * KVCache.bytes_per_block(config, limits.block_size, kv_dtype)
     rss = rss_bytes()
-    streamed = weight_bytes(config)
+    packed = subject.model.packed
+    group = packed.header.facts.weight_group if packed else DEFAULT_GROUPS[0]
+    streamed = weight_bytes(config, group)
     amx = amx_kind(config.dtype)
     return {
         "phase": job.phase,
@@ -186,11 +190,14 @@ def figures(measured: Measurement, streamed: int) -> dict[str, Any]:
     }
 
 
-def _probe(directory: Path) -> Probe | None:
-    """Of the largest file, which holds the weights."""
-    files = [path for path in directory.iterdir() if path.is_file()]
-    largest = max(files, key=lambda path: path.stat().st_size)
-    return Probe(largest) if native_available() else None
+def _probe(subject: Subject) -> Probe | None:
+    """Of the mapped weights; where they were converted, of the largest file, which holds them."""
+    if not native_available():
+        return None
+    if subject.model.packed is not None:
+        return Probe(subject.model.packed.data)
+    files = [path for path in subject.directory.iterdir() if path.is_file()]
+    return Probe.of_file(max(files, key=lambda path: path.stat().st_size))
 
 
 def _table(results: Sequence[dict[str, Any]]) -> str:

@@ -6,11 +6,15 @@ Without the extension there are none: every function says None or zero, and noth
 import mmap
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from homerun.cli.bench.figures import rounded
 from homerun.cli.bench.machine import available_bytes
 from homerun.cli.bench.steps import Work
 from homerun.native import cpu_features, extension, instruction_set, native_available
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 PROBED_BYTES = 1 << 30
 """Read by a probe: more than a cache holds."""
@@ -99,13 +103,18 @@ def work_done() -> Work:
 
 
 class Probe:
-    """Reads a GiB of a file's pages (all of it if it is smaller), as the kernels find them."""
+    """Reads a GiB of the weights (all of them if they are fewer), as the kernels find them."""
 
-    def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._bytes = memoryview(self._mapping)[:PROBED_BYTES]
+    def __init__(self, data: "Buffer") -> None:
+        """`data`: the mapped file that the weights are views of."""
+        self._bytes = memoryview(data)[:PROBED_BYTES]
         self.size = len(self._bytes)
+
+    @classmethod
+    def of_file(cls, path: Path) -> "Probe":
+        """For weights that were converted from a file: its pages stand for them."""
+        with path.open("rb") as file:
+            return cls(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def __call__(self) -> float:
         """GB/s."""
