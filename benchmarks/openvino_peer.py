@@ -16,6 +16,7 @@ import numpy as np
 import openvino as ov
 import openvino_genai
 
+END_ID = 2  # there must be one, though it is ignored
 CACHE_ELEMENT_BYTES = 4  # float32 at most
 
 
@@ -32,6 +33,7 @@ def main() -> None:
     def once() -> float:
         wanted = openvino_genai.GenerationConfig()
         wanted.max_new_tokens = wanted.min_new_tokens = generated
+        wanted.set_eos_token_id(END_ID)
         wanted.ignore_eos = True
         wanted.do_sample = False
         handles = [

@@ -134,9 +134,7 @@ def main() -> None:
     parser.add_argument("--shape-json", type=json.loads, required=True, help="config.json's fields")
     parser.add_argument("--dtype", choices=tuple(GGML_TYPES), default="int8")
     options = parser.parse_args()
-    unfinished = options.file.with_suffix(".unfinished")
-    write(unfinished, options.shape_json, options.dtype)
-    unfinished.rename(options.file)
+    write(options.file, options.shape_json, options.dtype)
 
 
 if __name__ == "__main__":

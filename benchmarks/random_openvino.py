@@ -62,9 +62,7 @@ class RandomWeights:
             wide = op.convert(op.constant(values), np.float16)
             return op.convert(op.multiply(wide, op.constant(scales)), np.float32)
         if self._dtype == "bf16":
-            bits = (values.view(np.uint32) >> 16).astype(np.uint16)
-            tensor = ov.Tensor(bits, [rows, columns], ov.Type.bf16)
-            return op.convert(op.constant(tensor), np.float32)
+            return op.convert(op.constant(values, ov.Type.bf16), np.float32)
         return op.convert(op.constant(values.astype(np.float16)), np.float32)
 
     def _values(self, rows: int, columns: int) -> np.ndarray:

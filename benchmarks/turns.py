@@ -86,9 +86,11 @@ def made_once(path: Path, python: str, script: str, case: Case) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         print(f"writing random weights to {path}, once", file=sys.stderr, flush=True)
-        command = [python, str(Path(__file__).with_name(script)), str(path)]
+        unfinished = path.with_name(f"unfinished-{path.name}")
+        command = [python, str(Path(__file__).with_name(script)), str(unfinished)]
         command += ["--shape-json", shape_json(case.shape), "--dtype", case.dtype]
         output(script, command)
+        unfinished.rename(path)
     return path
 
 
