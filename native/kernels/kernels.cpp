@@ -42,8 +42,8 @@ struct Level {
   void (*fill)(Kernels& table);
 };
 
-bool has_avx2(const CpuFeatures& c) { return c.avx2 && c.fma && c.f16c; }
-bool has_avx512_vnni(const CpuFeatures& c) {
+[[maybe_unused]] bool has_avx2(const CpuFeatures& c) { return c.avx2 && c.fma && c.f16c; }
+[[maybe_unused]] bool has_avx512_vnni(const CpuFeatures& c) {
   return has_avx2(c) && c.avx512f && c.avx512bw && c.avx512dq && c.avx512vl && c.avx512_vnni;
 }
 
