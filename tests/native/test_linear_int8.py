@@ -18,7 +18,7 @@ from homerun.native import native_available
 if not native_available():
     pytest.skip("homerun._native is not built", allow_module_level=True)
 
-from homerun import _native  # noqa: E402
+from homerun import _native
 
 PANEL, PADDING = 32, 64
 SETS = ("portable", "neon", "avx2", "avx512_vnni", "avx512_bf16", "amx")
@@ -116,7 +116,7 @@ def without_outliers(rows: F32) -> tuple[F32, list[list[tuple[int, np.float32]]]
             quarters = quarters[:half] + quarters[half:]
         limit = quarters[0] * (np.float32(8) / np.float32(len(row)))
         places = [int(j) for j in np.flatnonzero(row > limit)]
-        places = sorted(places, key=lambda j: (-row[j], j))[:8]  # noqa: B023
+        places = sorted(places, key=lambda j: (-row[j], j))[:8]
         found.append([(j, rows[i, j]) for j in places])
         rest[i, places] = 0
     return rest, found

@@ -15,7 +15,7 @@ from homerun.native import native_available
 if not native_available():
     pytest.skip("homerun._native is not built", allow_module_level=True)
 
-from homerun import _native  # noqa: E402
+from homerun import _native
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from homerun.engine.lane import LaneLimits, StepStats
 from homerun.engine.sequence import EngineRequest
+from homerun.native import instruction_set, instruction_sets, native_available
 from homerun.types import SamplingParams
+from tests.arithmetic import ARITHMETICS
 from tests.checkpoints import VOCAB, write_checkpoint
 
 from .workload import (
@@ -59,16 +61,26 @@ REQUESTS = st.builds(
     st.integers(1, 3),
     st.integers(0, 1),
 )
-LIMITS = st.builds(
-    lambda size, spare, batch, width, drafts: LaneLimits(
+# Sizes of blocks that every implementation takes, and of the reference besides.
+SIZES = {"reference": [4, 16], "native": [16]}
+
+
+def limits_of(arithmetic: str) -> st.SearchStrategy[LaneLimits]:
+    return st.builds(_limits, st.sampled_from(SIZES[arithmetic]), *SPARE)
+
+
+def _limits(size: int, spare: int, batch: int, width: int, drafts: int) -> LaneLimits:
+    return LaneLimits(
         num_blocks=-(-113 // size) + spare,
         block_size=size,
         max_batch_tokens=batch,
         max_sequences=min(width, batch),
         queue_timeout=1e9,
         max_draft_rows=drafts,
-    ),
-    st.sampled_from([4, 16]),
+    )
+
+
+SPARE = (
     st.integers(0, 12),
     st.sampled_from([5, 16, 33, 256]),
     st.integers(1, 6),
@@ -84,16 +96,21 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_any_company_gives_the_same_answer(
-    family: str, dtype: str, checkpoints: dict[str, Path], request: pytest.FixtureRequest
+    arithmetic: str,
+    family: str,
+    dtype: str,
+    checkpoints: dict[str, Path],
+    request: pytest.FixtureRequest,
 ) -> None:
-    model = load(checkpoints[family], dtype)
+    model = load(checkpoints[family], dtype, arithmetic)
     alone = Alone(model)
     examples = 200 if request.config.getoption("-m") == "nightly" else 8
 
     @given(
         wanted=st.lists(REQUESTS, min_size=2, max_size=7),
-        limits=LIMITS,
+        limits=limits_of(arithmetic),
         chance=st.randoms(use_true_random=False),
     )
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
@@ -109,15 +126,20 @@ def test_any_company_gives_the_same_answer(
 @pytest.mark.nightly
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_any_company_for_longer(
-    family: str, dtype: str, checkpoints: dict[str, Path], request: pytest.FixtureRequest
+    arithmetic: str,
+    family: str,
+    dtype: str,
+    checkpoints: dict[str, Path],
+    request: pytest.FixtureRequest,
 ) -> None:
-    test_any_company_gives_the_same_answer(family, dtype, checkpoints, request)
+    test_any_company_gives_the_same_answer(arithmetic, family, dtype, checkpoints, request)
 
 
 def test_the_fixed_workload_meets_every_circumstance(checkpoints: dict[str, Path]) -> None:
     """What the process comparison runs: preemption, prefix hits and chunks must be in it."""
-    model = load(checkpoints["llama"], "fp32")
+    model = load(checkpoints["llama"], "fp32", "reference")
     lane, _ = make_lane(model, FIXED_LIMITS)
     waiting, cached, preempted, most = list(fixed_workload()), 0, 0, 0
     chance = random.Random(3)
@@ -141,15 +163,20 @@ def test_the_fixed_workload_meets_every_circumstance(checkpoints: dict[str, Path
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_drafts_change_nothing(
-    family: str, dtype: str, checkpoints: dict[str, Path], request: pytest.FixtureRequest
+    arithmetic: str,
+    family: str,
+    dtype: str,
+    checkpoints: dict[str, Path],
+    request: pytest.FixtureRequest,
 ) -> None:
-    model = load(checkpoints[family], dtype)
+    model = load(checkpoints[family], dtype, arithmetic)
     nightly = request.config.getoption("-m") == "nightly"
     wanted = repeating_workload()[:: 1 if nightly else 7]
     # Room for about four of them at a time, so that some are put back.
     limits = LaneLimits(
-        num_blocks=24, block_size=8, max_batch_tokens=70, max_sequences=6, queue_timeout=1e9
+        num_blocks=12, block_size=16, max_batch_tokens=70, max_sequences=6, queue_timeout=1e9
     )
     steps: list[StepStats] = []
     drafting = answer(model, limits, wanted, random.Random(1), steps)
@@ -165,10 +192,15 @@ def test_drafts_change_nothing(
 @pytest.mark.nightly
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_drafts_change_nothing_for_every_parameter(
-    family: str, dtype: str, checkpoints: dict[str, Path], request: pytest.FixtureRequest
+    arithmetic: str,
+    family: str,
+    dtype: str,
+    checkpoints: dict[str, Path],
+    request: pytest.FixtureRequest,
 ) -> None:
-    test_drafts_change_nothing(family, dtype, checkpoints, request)
+    test_drafts_change_nothing(arithmetic, family, dtype, checkpoints, request)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -176,15 +208,36 @@ def test_drafts_change_nothing_for_every_parameter(
 def test_threads_and_restarts_change_nothing(
     family: str, dtype: str, checkpoints: dict[str, Path]
 ) -> None:
-    here = digest(load(checkpoints[family], dtype))
+    """Of NumPy."""
+    here = digest(load(checkpoints[family], dtype, "reference"))
     for threads in ("1", "2", "5"):
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
-        output = subprocess.run(
-            [sys.executable, "-m", "tests.same_bytes.workload", checkpoints[family], dtype],
-            env=environment,
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        assert output.strip() == here, f"{threads} threads"
+        environment = {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+        command = [checkpoints[family], dtype, "reference", "1"]
+        assert elsewhere(command, environment) == here, f"{threads} threads"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.skipif(not native_available(), reason="no C++ extension")
+def test_threads_restarts_and_instructions_change_nothing(
+    family: str, dtype: str, checkpoints: dict[str, Path]
+) -> None:
+    """Of the kernels. bfloat16 alone has instructions of its own on some CPUs."""
+    here = digest(load(checkpoints[family], dtype, "native"))
+    best = instruction_set()
+    other = best if dtype == "bf16" or "avx2" not in instruction_sets() else "avx2"
+    for threads, instructions in (("1", best), ("2", other), ("5", best)):
+        command = [checkpoints[family], dtype, "native", threads, instructions]
+        assert elsewhere(command) == here, f"{threads} threads, {instructions}"
+
+
+def elsewhere(arguments: list[str | Path], environment: dict[str, str] | None = None) -> str:
+    """The digest of the fixed workload in another process."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.same_bytes.workload", *arguments],
+        env={**os.environ, **(environment or {})},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()

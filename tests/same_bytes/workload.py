@@ -1,7 +1,8 @@
 """Workloads on a real engine with a tiny model, and what each request answers alone in it.
 
 Run as a script it prints a digest of one fixed workload: `python -m tests.same_bytes.workload DIR
-DTYPE`, for comparison between processes.
+DTYPE ARITHMETIC THREADS
+[INSTRUCTION_SET]`, for comparison between processes.
 """
 
 import hashlib
@@ -22,13 +23,15 @@ from homerun.engine.sequence import Ended, EngineRequest, Event, Produced
 from homerun.model.dtypes import kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
+from homerun.native import configure
 from homerun.types import SamplingParams
+from tests.arithmetic import ops_named
 
 WINDOW = 512  # twice the trained length of the checkpoints: the scaled variant has a meaning
 
 
-def load(directory: Path, dtype: str) -> LoadedModel:
-    return load_model(directory, dtype=dtype, max_model_len=WINDOW)
+def load(directory: Path, dtype: str, arithmetic: str) -> LoadedModel:
+    return load_model(directory, dtype=dtype, max_model_len=WINDOW, ops=ops_named(arithmetic))
 
 
 class Recording:
@@ -114,7 +117,7 @@ class Alone:
 
 
 FIXED_LIMITS = LaneLimits(
-    num_blocks=24, block_size=8, max_batch_tokens=24, max_sequences=5, queue_timeout=1e9
+    num_blocks=12, block_size=16, max_batch_tokens=24, max_sequences=5, queue_timeout=1e9
 )
 """Narrow enough for the fixed workload to meet chunks, prefix hits and preemption."""
 
@@ -177,4 +180,5 @@ def digest(model: LoadedModel) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(digest(load(Path(sys.argv[1]), sys.argv[2])) + "\n")
+    configure(int(sys.argv[4]), sys.argv[5] if len(sys.argv) > 5 else None)
+    sys.stdout.write(digest(load(Path(sys.argv[1]), sys.argv[2], sys.argv[3])) + "\n")
