@@ -92,7 +92,7 @@ void attention(Input<float, 3> queries, CacheArray keys, CacheArray values, cons
           "out must be [rows, heads * head_dim]");
   require(plan.max_block < static_cast<std::int64_t>(keys.shape(1)),
           "a block number is beyond the cache");
-  nb::gil_scoped_release released;
+  const GilReleased released;
   homerun::attention(cache, static_cast<int>(heads), plan, queries.data(), out.data());
 }
 
@@ -112,7 +112,7 @@ void rotate_and_store(Input<float, 2> qkv, Input<float, 2> cosines, Input<float,
   const auto limit = static_cast<std::int64_t>(keys.shape(1)) * homerun::kBlock;
   for (std::size_t i = 0; i < rows; i++)
     require(slots.data()[i] >= 0 && slots.data()[i] < limit, "a slot is beyond the cache");
-  nb::gil_scoped_release released;
+  const GilReleased released;
   homerun::rotate_and_store(cache, static_cast<int>(heads), static_cast<int>(rows), qkv.data(),
                             cosines.data(), sines.data(), slots.data(), queries.data());
 }

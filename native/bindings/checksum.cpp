@@ -9,7 +9,7 @@ namespace {
 using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 std::uint64_t checksum(const Bytes& data) {
-  nb::gil_scoped_release released;
+  const GilReleased released;
   return homerun::checksum(data.data(), data.size());
 }
 

@@ -40,7 +40,7 @@ void embed(const AnyTable& table, std::string_view dtype, const Ids& ids, float 
     throw nb::value_error("embed: out must be [token_ids, width of the table]");
   bool valid;
   {
-    nb::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     valid = homerun::embed(whole, ids.data(), static_cast<std::int64_t>(ids.shape(0)), scale,
                            out.data());
   }
@@ -50,7 +50,7 @@ void embed(const AnyTable& table, std::string_view dtype, const Ids& ids, float 
 void rms_norm(const Rows& x, const Row& weight, float eps, const Out& out) {
   if (weight.shape(0) != x.shape(1) || out.shape(0) != x.shape(0) || out.shape(1) != x.shape(1))
     throw nb::value_error("rms_norm: x and out must be [rows, width], weight [width]");
-  nb::gil_scoped_release unlocked;
+  const GilReleased unlocked;
   homerun::rms_norm(x.data(), weight.data(), eps, static_cast<std::int64_t>(x.shape(0)),
                     static_cast<int>(x.shape(1)), out.data());
 }
@@ -59,7 +59,7 @@ void gated(const Rows& gate_up, std::string_view activation, const Out& out) {
   const homerun::Activation which = activation_of(activation);
   if (out.shape(0) != gate_up.shape(0) || 2 * out.shape(1) != gate_up.shape(1))
     throw nb::value_error("gated: gate_up must be [rows, 2 width], out [rows, width]");
-  nb::gil_scoped_release unlocked;
+  const GilReleased unlocked;
   homerun::gated(gate_up.data(), which, static_cast<std::int64_t>(out.shape(0)),
                  static_cast<int>(out.shape(1)), out.data());
 }

@@ -102,7 +102,7 @@ void run(const Matrix& x, std::size_t width, const Linear& linear, const Prologu
   if (!homerun::linear_available(weight.dtype))
     throw std::runtime_error(std::string("no kernels for this dtype in ") +
                              homerun::instruction_set());
-  const nb::gil_scoped_release released;
+  const GilReleased released;
   homerun::linear(weight, prologue, x.data(), width, static_cast<int>(x.shape(0)), out.data(),
                   weight.n, add);
 }

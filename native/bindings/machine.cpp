@@ -12,12 +12,12 @@ namespace {
 using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 double read_probe(const Bytes& array) {
-  nb::gil_scoped_release release;
+  const GilReleased release;
   return homerun::read_probe(array.data(), array.size());
 }
 
 double peak(const std::string& kind) {
-  nb::gil_scoped_release release;
+  const GilReleased release;
   return homerun::peak_gmacs(kind);  // std::invalid_argument becomes ValueError
 }
 

@@ -47,7 +47,7 @@ nb::list share_out(std::int64_t pieces, double seconds) {
   using Clock = std::chrono::steady_clock;
   std::vector<std::int64_t> done(homerun::pool().threads());
   {
-    const nb::gil_scoped_release released;
+    const GilReleased released;
     homerun::pool().run(pieces, [&](std::int64_t, int thread) {
       const auto end = Clock::now() + std::chrono::duration<double>(seconds);
       while (Clock::now() < end) continue;
@@ -75,7 +75,6 @@ NB_MODULE(_native, m) {
   m.def("set_threads", &set_threads, nb::arg("threads"),
         "How many threads compute, the calling one included; 0 for one per usable CPU, which is "
         "the default. Waits for the operation that runs.");
-  m.def("threads", [] { return homerun::pool().threads(); }, "How many threads compute.");
   m.def("share_out", &share_out, nb::arg("pieces"), nb::arg("seconds") = 0.0,
         "Keeps the threads busy with pieces of so many seconds; how many pieces each thread did. "
         "For tests and measurements of the pool.");

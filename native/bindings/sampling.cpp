@@ -71,7 +71,7 @@ nb::list sample_rows(const Logits& logits, const nb::list& rows) {
   }
   std::vector<std::int32_t> results(count);
   {
-    nb::gil_scoped_release unlocked;
+    const GilReleased unlocked;
     homerun::sample_rows(work.data(), static_cast<int>(count), vocab, results.data());
   }
   nb::list ids;

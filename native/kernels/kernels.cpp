@@ -92,7 +92,8 @@ std::unique_ptr<Selection> select(const char* name) {
 }
 
 std::unique_ptr<Selection>& selected() {
-  static std::unique_ptr<Selection> current = select(nullptr);
+  // Never destroyed: a thread may still compute while the process ends.
+  static auto& current = *new std::unique_ptr<Selection>(select(nullptr));
   return current;
 }
 

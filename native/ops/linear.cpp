@@ -64,7 +64,8 @@ struct Workspace {
 };
 
 Workspace& workspace() {
-  static Workspace one;
+  // Never destroyed: a thread may still compute while the process ends.
+  static Workspace& one = *new Workspace;
   return one;
 }
 

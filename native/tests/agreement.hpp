@@ -102,5 +102,6 @@ std::vector<Case> lane_cases();
 std::vector<Case> elementwise_cases();
 std::vector<Case> linear_cases();
 std::vector<Case> attention_cases();
+std::vector<Case> sampling_cases();
 
 }  // namespace homerun::agreement
