@@ -106,7 +106,7 @@ int rows_per_block(const LinearWeight& weight, int rows, std::size_t stride) {
 
 // A rough guess of the time of `panels` panels, on the small side.
 double microseconds(const LinearWeight& weight, int rows, int panels) {
-  constexpr double kBytes = 40e3, kProducts = 400e3;  // per microsecond and thread
+  constexpr double kBytes = 60e3, kProducts = 400e3;  // per microsecond and thread
   const double numbers = static_cast<double>(panels) * kPanel * weight.padded_k;
   const std::size_t size = bytes_of(weight.dtype);
   return std::max(numbers * size / kBytes, numbers * size * rows / kProducts);

@@ -35,59 +35,74 @@ struct WideRows {
   }
 };
 
-// Sixteen channels, the left or the right half of a panel: two registers per row.
-template <int rows>
-void half_tile(const TileInput& in, const WideRows<rows>& x, const std::uint8_t* weights, int k,
-               __m256i (&sums)[rows][2]) {
+// Channels that are computed at a time, eight per register: what the sixteen registers hold.
+constexpr int vectors_for(int rows) { return rows <= 2 ? 4 : 2; }
+
+// Adds the products of k numbers and `vectors` · 8 channels.
+template <int rows, int vectors>
+void add_products(const WideRows<rows>& x, const std::uint8_t* weights, int k,
+                  const std::uint8_t* ahead, int ahead_lines, __m256i (&sums)[rows][vectors]) {
   const __m256i low_bytes = _mm256_set1_epi16(0xff);
-  __m256i s[rows][2];
+  __m256i s[rows][vectors];
 #pragma GCC unroll 4
-  for (int r = 0; r < rows; r++) s[r][0] = sums[r][0], s[r][1] = sums[r][1];
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) s[r][v] = sums[r][v];
   for (int i = 0; i < k / 4; i++) {
-    const auto* from = reinterpret_cast<const __m256i*>(weights);
-    const __m256i a = _mm256_loadu_si256(from), b = _mm256_loadu_si256(from + 1);
-    const __m256i even[2] = {_mm256_and_si256(a, low_bytes), _mm256_and_si256(b, low_bytes)};
-    const __m256i odd[2] = {_mm256_srli_epi16(a, 8), _mm256_srli_epi16(b, 8)};
+    if (i % 4 == 0)
+      for (int line = 0; line < ahead_lines; line++, ahead += kLine)
+        __builtin_prefetch(ahead, 0, 2);
 #pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-      const __m256i x_even = _mm256_set1_epi32(x.even[r][i]);
-      const __m256i x_odd = _mm256_set1_epi32(x.odd[r][i]);
-#pragma GCC unroll 2
-      for (int j = 0; j < 2; j++) {
-        s[r][j] = _mm256_add_epi32(s[r][j], _mm256_madd_epi16(even[j], x_even));
-        s[r][j] = _mm256_add_epi32(s[r][j], _mm256_madd_epi16(odd[j], x_odd));
+    for (int v = 0; v < vectors; v++) {
+      const __m256i bytes =
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights + 32 * v));
+      const __m256i even = _mm256_and_si256(bytes, low_bytes);
+      const __m256i odd = _mm256_srli_epi16(bytes, 8);
+#pragma GCC unroll 4
+      for (int r = 0; r < rows; r++) {
+        const __m256i x_even = _mm256_set1_epi32(x.even[r][i]);
+        const __m256i x_odd = _mm256_set1_epi32(x.odd[r][i]);
+        s[r][v] = _mm256_add_epi32(s[r][v], _mm256_add_epi32(_mm256_madd_epi16(even, x_even),
+                                                             _mm256_madd_epi16(odd, x_odd)));
       }
     }
     weights += 4 * kPanel;
   }
 #pragma GCC unroll 4
-  for (int r = 0; r < rows; r++) sums[r][0] = s[r][0], sums[r][1] = s[r][1];
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) sums[r][v] = s[r][v];
 }
 
 template <int rows>
 void tile(const TileInput& in, const TileOutput& out) {
-  __m256i sums[2][rows][2];
-  for (int r = 0; r < rows; r++)
-    for (int half = 0; half < 2; half++)
-      for (int j = 0; j < 2; j++)
-        sums[half][r][j] = _mm256_set1_epi32(in.offsets[r * in.offsets_stride]);
+  constexpr int kVectors = vectors_for(rows);
+  constexpr int kPasses = kPanel / (8 * kVectors);
+  __m256i sums[kPasses][rows][kVectors];
+  for (int pass = 0; pass < kPasses; pass++)
+    for (int r = 0; r < rows; r++)
+      for (int v = 0; v < kVectors; v++)
+        sums[pass][r][v] = _mm256_set1_epi32(in.offsets[r * in.offsets_stride]);
 
   WideRows<rows> x;
   for (int begin = 0; begin < in.k; begin += kPart) {
     const int k = smaller(kPart, in.k - begin);
     x.fill(in.x + begin, in.x_stride, k);
-    for (int half = 0; half < 2; half++)
-      half_tile<rows>(in, x, in.weights + begin * kPanel + half * 64, k, sums[half]);
+    for (int pass = 0; pass < kPasses; pass++)
+      add_products<rows, kVectors>(
+          x, in.weights + begin * kPanel + pass * kVectors * 32, k,
+          in.ahead + begin / 16 * in.ahead_lines * kLine, pass == 0 ? in.ahead_lines : 0,
+          sums[pass]);
   }
 
-  for (int half = 0; half < 2; half++)
+  for (int pass = 0; pass < kPasses; pass++)
     for (int r = 0; r < rows; r++)
-      for (int j = 0; j < 2; j++) {
-        const int channel = half * 16 + j * 8;
+      for (int v = 0; v < kVectors; v++) {
+        const int channel = (pass * kVectors + v) * 8;
         const __m256 row_scale = _mm256_set1_ps(in.row_scales[r * in.row_scales_stride]);
-        const __m256 scaled = _mm256_mul_ps(
-            _mm256_mul_ps(_mm256_cvtepi32_ps(sums[half][r][j]), row_scale),
-            _mm256_loadu_ps(in.scales + channel));
+        const __m256 scaled =
+            _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[pass][r][v]), row_scale),
+                          _mm256_loadu_ps(in.scales + channel));
         float* to = out.to + r * out.stride + channel;
         _mm256_storeu_ps(to, out.add ? _mm256_add_ps(_mm256_loadu_ps(to), scaled) : scaled);
       }
