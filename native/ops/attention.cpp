@@ -18,8 +18,9 @@ namespace homerun {
 namespace {
 
 // Query rows that share a widened tile: more make the conversion cheaper, but need more cache.
-constexpr int kRowsPerItem = 128;
-// With fewer items per thread than this, tiles become items too.
+constexpr int kMostRowsPerItem = 128;
+constexpr int kLeastRowsPerItem = 32;
+// With fewer items per thread than this items get smaller; in the end tiles become items too.
 constexpr int kItemsPerThread = 4;
 constexpr int kRowsPerStore = kBlock;
 
@@ -54,12 +55,16 @@ struct RowBlock {
   int tokens;
 };
 
-std::vector<RowBlock> row_blocks(const AttentionPlan& plan, int sharing) {
-  const int most = std::max(1, kRowsPerItem / sharing);
+std::vector<RowBlock> row_blocks(const AttentionPlan& plan, int sharing, std::size_t wanted) {
   std::vector<RowBlock> blocks;
-  for (const AttentionSegment& segment : plan.segments)
-    for (int first = 0; first < segment.rows; first += most)
-      blocks.push_back({&segment, first, std::min(most, segment.rows - first)});
+  for (int rows = kMostRowsPerItem; rows >= kLeastRowsPerItem; rows /= 2) {
+    const int most = std::max(1, rows / sharing);
+    blocks.clear();
+    for (const AttentionSegment& segment : plan.segments)
+      for (int first = 0; first < segment.rows; first += most)
+        blocks.push_back({&segment, first, std::min(most, segment.rows - first)});
+    if (blocks.size() >= wanted) break;
+  }
   // The longest first: the last items to be finished should be short ones.
   std::stable_sort(blocks.begin(), blocks.end(), [](const RowBlock& a, const RowBlock& b) {
     const auto work = [](const RowBlock& one) {
@@ -78,7 +83,9 @@ class Attention {
         kernels_(kernels().attention),
         tile_(kernels_.tile[static_cast<int>(cache.dtype)]),
         scale_(static_cast<float>(1 / std::sqrt(static_cast<double>(cache.head_dim)))),
-        blocks_(row_blocks(plan, heads / cache.kv_heads)) {}
+        wanted_items_(kItemsPerThread * std::size_t(pool().threads())),
+        blocks_(row_blocks(plan, heads / cache.kv_heads,
+                           (wanted_items_ + cache.kv_heads - 1) / cache.kv_heads)) {}
 
   void run() {
     std::size_t most_rows = 0, most_scratch = 0;
@@ -93,7 +100,7 @@ class Attention {
     scratch_floats_ = round_up(most_scratch);
     part_floats_ = round_up(Contribution::floats(static_cast<int>(most_rows), cache_.head_dim));
     const int threads = pool().threads();
-    if (most_tiles > 1 && items() < std::int64_t{kItemsPerThread} * threads) {
+    if (most_tiles > 1 && std::size_t(items()) < wanted_items_) {
       by_tiles(threads, most_tiles);
     } else {
       by_rows(threads);
@@ -179,6 +186,7 @@ class Attention {
   const AttentionKernels& kernels_;
   std::decay_t<decltype(AttentionKernels::tile[0])> tile_;
   const float scale_;
+  const std::size_t wanted_items_;
   const std::vector<RowBlock> blocks_;
   std::size_t queries_floats_ = 0, scratch_floats_ = 0, part_floats_ = 0;
 };
