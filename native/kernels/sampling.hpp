@@ -22,8 +22,8 @@ struct SamplingKernels {
   // keys[b] = greatest key of logits [b · block, (b + 1) · block), the last block perhaps shorter.
   // Returns the least key of all.
   std::int32_t (*block_keys)(const float* logits, int count, int block, std::int32_t* keys);
-  // Indices in [begin, end) whose key is in [low, low + width) -> found, ascending; returns how many.
-  // Writes to found up to 1 beyond them.
+  // Indices in [begin, end) whose key is in [low, low + width) -> found, ascending; returns how
+  // many. May write one more.
   int (*find)(const float* logits, int begin, int end, std::int32_t low, std::uint32_t width,
               std::int32_t* found);
   // scores[i] = (logits[i] - best) · sharpness and weights[i] = e^scores[i], 0 below

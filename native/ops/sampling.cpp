@@ -143,7 +143,8 @@ class RowSampler {
       kernels_.allow(logits_, given_.mask, vocab_, row.data());
     else
       std::copy_n(logits_, vocab_, row.data());
-    for (const Candidate& c : scratch_.penalized) row[c.id] = -std::numeric_limits<float>::infinity();
+    for (const Candidate& c : scratch_.penalized)
+      row[c.id] = -std::numeric_limits<float>::infinity();
     std::erase_if(scratch_.penalized, [&](const Candidate& c) { return !allowed(c.id); });
     logits_ = row.data();
   }
@@ -218,8 +219,7 @@ class RowSampler {
     candidates.clear();
     for (int count = find(low, high), begin = 0; begin < count; begin += kWeighed) {
       const int part = std::min(kWeighed, count - begin);
-      kernels_.weigh(scratch_.found_logits.data() + begin, part, best_, sharpness_,
-                     scratch_.scores, scratch_.weights);
+      weigh(scratch_.found_logits.data() + begin, part);
       for (int i = 0; i < part; i++)
         candidates.push_back({scratch_.scores[i], scratch_.weights[i], scratch_.found[begin + i]});
     }
@@ -314,8 +314,8 @@ class RowSampler {
   std::int32_t among_all() {
     collect_best(std::min(kFirst, blocks_));
     const double share = sampling_.top_p < 1 ? sampling_.top_p : u_;
-    if (scratch_.candidates.size() <= kTooMany &&
-        mass_of(scratch_.candidates) >= share * least_total()) {
+    const double mass = mass_of(scratch_.candidates);
+    if (scratch_.candidates.size() <= kTooMany && mass >= share * estimated_total(mass)) {
       sort(scratch_.candidates);
       const std::int32_t id = draw_of_list(total([](int) {}), false);
       if (id >= 0) return id;
@@ -329,16 +329,34 @@ class RowSampler {
     return mass;
   }
 
-  // Less than the total, for little work: one weight per block.
-  double least_total() {
+  // About the sum of all weights, for little work: the greatest weights of the blocks together, or
+  // `mass` of scratch_.candidates and a few pieces of the row that stand for the rest, if that is
+  // more. Decides which way is faster, never what is drawn.
+  double estimated_total(double mass) {
     std::vector<float>& maxima = scratch_.found_logits;
     maxima.resize(blocks_);
     std::transform(scratch_.keys.begin(), scratch_.keys.end(), maxima.begin(), of_key);
-    double mass = 0;
+    double least = 0;
     for (int begin = 0; begin < blocks_; begin += kWeighed)
-      mass += kernels_.weigh(maxima.data() + begin, std::min(kWeighed, blocks_ - begin), best_,
-                             sharpness_, scratch_.scores, scratch_.weights);
-    return mass * (1 - 1e-9);
+      least += weigh(maxima.data() + begin, std::min(kWeighed, blocks_ - begin));
+
+    const double worst = std::ranges::min(scratch_.candidates, {}, &Candidate::score).score;
+    const int step = std::max(8, vocab_ / kWeighed / 4) * kWeighed;
+    double rest = 0;
+    int seen = 0;
+    for (int begin = 0; begin < vocab_; begin += step) {
+      const int part = std::min(kWeighed, vocab_ - begin);
+      rest += weigh(logits_ + begin, part);
+      for (int i = 0; i < part; i++)
+        if (scratch_.scores[i] >= worst) rest -= scratch_.weights[i];
+      seen += part;
+    }
+    return std::max(least, mass + rest * vocab_ / seen);
+  }
+
+  // Scores and weights of `count` logits -> scratch_; returns the sum of the weights.
+  double weigh(const float* logits, int count) {
+    return kernels_.weigh(logits, count, best_, sharpness_, scratch_.scores, scratch_.weights);
   }
 
   // The sum of all weights: the row's in pieces of kWeighed in order, then the penalized ones'.
@@ -348,8 +366,7 @@ class RowSampler {
     double mass = 0;
     for (int begin = 0; begin < vocab_; begin += kWeighed) {
       const int part = std::min(kWeighed, vocab_ - begin);
-      mass += kernels_.weigh(logits_ + begin, part, best_, sharpness_, scratch_.scores,
-                             scratch_.weights);
+      mass += weigh(logits_ + begin, part);
       use(part);
     }
     for (const Candidate& c : scratch_.penalized) mass += c.weight;
@@ -386,7 +403,9 @@ class RowSampler {
       mass += scratch_.bins[bin];
       if (reached(mass)) break;
     }
-    const auto reaches = [&](double score) { return score >= kLeastScore && bin_of(score) <= last; };
+    const auto reaches = [&](double score) {
+      return score >= kLeastScore && bin_of(score) <= last;
+    };
     const auto is_above = [&](double score) { return bin_of(score) < last; };
     collect(least_key(reaches), least_key(is_above),
             [&](double score) { return bin_of(score) == last; });

@@ -81,6 +81,28 @@ def rotate_and_store(
 ) -> None: ...
 
 # native/bindings/sampling.cpp
+
+# bindings/elementwise.cpp
+def embed(
+    table: NDArray[Any],
+    dtype: Literal["fp32", "fp16", "bf16"],
+    token_ids: NDArray[np.int32],
+    scale: float,
+    out: NDArray[np.float32],
+) -> None: ...
+def rms_norm(
+    x: NDArray[np.float32], weight: NDArray[np.float32], eps: float, out: NDArray[np.float32]
+) -> None: ...
+def gated(
+    gate_up: NDArray[np.float32],
+    activation: Literal["silu", "gelu_tanh"],
+    out: NDArray[np.float32],
+) -> None: ...
+
+# bindings/checksum.cpp
+def checksum(data: NDArray[np.uint8]) -> int: ...
+
+# bindings/sampling.cpp
 class Sampling:
     def __init__(
         self,
