@@ -62,7 +62,6 @@ struct Scratch {
   std::vector<std::int32_t> keys, ranked_keys, found;
   std::vector<float> found_logits;
   std::vector<std::int32_t> times;  // per token, 0 between rows
-  std::vector<std::int32_t> seen;
   std::vector<Candidate> penalized, candidates;
   std::vector<double> bins;
   double scores[kWeighed], weights[kWeighed];
