@@ -63,6 +63,8 @@ _INTEGER_DEVIATION = 40.0
 """Of the int8 values."""
 _POOL = 64 << 20
 """Random bytes; every array is cut from them, from a place of its own."""
+_SLAB = 1 << 18
+"""Numbers that are drawn at a time."""
 
 
 def write_random_model(
@@ -113,6 +115,7 @@ class _RandomWeights:
         self._facts = facts
         self._rng = np.random.default_rng(seed)
         self._pools: dict[DType, NDArray[Any]] = {}
+        self._scratch = np.empty(0, np.uint8)
         self._shapes = {part.name: part.shape for part in parts(config)}
 
     def embedding(self) -> Tensor:
@@ -142,11 +145,17 @@ class _RandomWeights:
         return pack(QuantizedMatrix(values, scales, *groups))
 
     def _take(self, dtype: DType, shape: tuple[int, ...]) -> NDArray[Any]:
-        """An array of `shape`: the pool from somewhere on, as often as it takes."""
+        """An array of `shape`: the pool from somewhere on, as often as it takes.
+
+        It is gone when the next one is taken: all lie in the same memory.
+        """
         pool = self._pool(dtype)
         start = int(self._rng.integers(pool.size))
         count = math.prod(shape)
-        found = np.empty(count, pool.dtype)
+        size = count * pool.itemsize
+        if self._scratch.size < size:
+            self._scratch = np.empty(size, np.uint8)
+        found = self._scratch[:size].view(pool.dtype)
         done = 0
         while done < count:
             piece = pool[start : start + count - done]
@@ -159,10 +168,14 @@ class _RandomWeights:
         if dtype not in self._pools:
             largest = max(math.prod(shape) for shape in self._shapes.values())
             count = min(_POOL // stored_type(dtype).itemsize, largest)
-            normal = self._rng.standard_normal(count, dtype=np.float32)
-            if dtype == "int8":
-                integers = np.clip(np.rint(normal * np.float32(_INTEGER_DEVIATION)), -127, 127)
-                self._pools[dtype] = (integers + np.float32(128)).astype(np.uint8)
-            else:
-                self._pools[dtype] = from_float32(normal * np.float32(_DEVIATION), dtype)
+            pool = np.empty(count, stored_type(dtype))
+            for start in range(0, count, _SLAB):
+                part = pool[start : start + _SLAB]
+                normal = self._rng.standard_normal(part.size, dtype=np.float32)
+                if dtype == "int8":
+                    integers = np.rint(normal * np.float32(_INTEGER_DEVIATION))
+                    part[:] = np.clip(integers, -127, 127) + np.float32(128)
+                else:
+                    part[:] = from_float32(normal * np.float32(_DEVIATION), dtype)
+            self._pools[dtype] = pool
         return self._pools[dtype]
