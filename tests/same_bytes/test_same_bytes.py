@@ -174,10 +174,8 @@ def test_drafts_change_nothing(
     model = load(checkpoints[family], dtype, arithmetic)
     nightly = request.config.getoption("-m") == "nightly"
     wanted = repeating_workload()[:: 1 if nightly else 7]
-    # Room for about four of them at a time, so that some are put back.
-    limits = LaneLimits(
-        num_blocks=12, block_size=16, max_batch_tokens=70, max_sequences=6, queue_timeout=1e9
-    )
+    # Not room for six of them at a time, so that some are put back.
+    limits = LaneLimits(num_blocks=9, max_batch_tokens=70, max_sequences=6, queue_timeout=1e9)
     steps: list[StepStats] = []
     drafting = answer(model, limits, wanted, random.Random(1), steps)
     assert sum(step.accepted for step in steps) > 20

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from homerun.engine.lane import Lane, LaneLimits, StepStats
 from homerun.engine.runner import Runner
 from homerun.engine.scheduler import Run
-from homerun.engine.sequence import Ended, EngineRequest, Event, Produced
+from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Produced
 from homerun.model.dtypes import kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
@@ -83,6 +83,8 @@ def answer(
             usage = event.usage
             counts = (usage.prompt_tokens, usage.completion_tokens)
             ends[event.request_id] = usage.total_tokens
+        elif isinstance(event, Failed):
+            raise event.error
             outcomes[event.request_id].append((event.finish_reason, counts))
 
     waiting = list(requests)
