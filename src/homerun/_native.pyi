@@ -118,6 +118,8 @@ class Sampling:
 
 def sample_rows(
     logits: NDArray[np.float32],
-    rows: list[tuple[Sampling, int, NDArray[np.int32] | None, int, NDArray[np.int32] | None]],
+    rows: list[
+        tuple[Sampling, int, NDArray[np.int32] | memoryview | None, int, NDArray[np.int32] | None]
+    ],
 ) -> list[int]: ...
 def uniform(seed: int, position: int, choice: int, purpose: int) -> float: ...

@@ -1,11 +1,14 @@
 """The engine on a toy model: mixes, preemption, prefixes, aborts and faults."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from homerun.engine import sampler
 from homerun.engine.scheduler import Run, Scheduler
@@ -221,6 +224,7 @@ def test_waiting_too_long_is_told_and_costs_nothing() -> None:
     assert isinstance(answers.last(first.id), Ended)
 
 
+BAD_SEED = 1048
 BAD = 48  # a token that stands only in the prompt of the request to fail
 
 
@@ -256,19 +260,18 @@ def test_a_fault_ends_its_own_request_and_no_other(
 
         monkeypatch.setattr(Scheduler, method, broken)
     if stage in ("sample", "nan"):
-        genuine_sample = sampler.sample
+        genuine_rows = sampler.sample_rows
 
-        def broken_sample(logits: object, *args: object, **kwargs: object) -> int:
-            if BAD in kwargs["prompt_ids"]:  # type: ignore[operator]
-                if stage == "sample":
-                    raise KeyError("injected")
-                logits = logits * float("nan")  # type: ignore[operator]
-            return genuine_sample(logits, *args, **kwargs)  # type: ignore[arg-type]
+        def broken_rows(logits: NDArray[np.float32], rows: Sequence[sampler.Row]) -> list[int]:
+            bad = np.array([row.chooser.seed == BAD_SEED for row in rows])
+            if stage == "sample" and bad.any():
+                raise KeyError("injected")
+            return genuine_rows(np.where(bad[:, None], np.float32("nan"), logits), rows)
 
-        monkeypatch.setattr(sampler, "sample", broken_sample)
+        monkeypatch.setattr(sampler, "sample_rows", broken_rows)
     shared, answers = lane(fault, num_blocks=400, max_batch_tokens=64, max_sequences=60), Answers()
     neighbours = [request([i % 7, i % 40, 3], max_tokens=12, seed=i + 1) for i in range(50)]
-    bad = request([1, BAD, 2], stop_ids=frozenset())
+    bad = request([1, BAD, 2], stop_ids=frozenset(), seed=BAD_SEED)
     for one in [*neighbours[:25], bad, *neighbours[25:]]:
         shared.add(one, 0.0)
     run(shared, answers)

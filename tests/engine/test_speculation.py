@@ -203,21 +203,25 @@ def test_rejected_drafts_never_reach_the_prefix_cache() -> None:
     assert offered <= real
 
 
+@pytest.mark.parametrize("raises", [True, False])
 @pytest.mark.parametrize("after", [1, 3, 5])
-def test_a_sampler_that_fails_amid_drafts_fails_its_request_only(
-    after: int, monkeypatch: pytest.MonkeyPatch
+def test_a_row_that_fails_amid_drafts_fails_its_request_only(
+    after: int, raises: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    genuine = sampler.sample
-    bad = request([*CIRCLE, 7, *CIRCLE], max_tokens=40, stop_ids=NEVER)
+    genuine = sampler.sample_rows
+    bad = request(
+        [*CIRCLE, 7, *CIRCLE], max_tokens=40, stop_ids=NEVER, sampling=SamplingParams(1.0), seed=99
+    )
     others = [request(CIRCLE[i:], max_tokens=30, seed=i + 1) for i in range(3)]
+    at = len(bad.prompt_ids) + after
 
-    def failing(logits: object, *args: object, **kwargs: object) -> int:
-        prompt, output = kwargs["prompt_ids"], kwargs["output_ids"]
-        if 7 in prompt and len(output) == after:  # type: ignore[operator, arg-type]
-            raise sampler.NotFinite("injected")
-        return genuine(logits, *args, **kwargs)  # type: ignore[arg-type]
+    def failing(logits: np.ndarray, rows: Sequence[sampler.Row]) -> list[int]:  # type: ignore[type-arg]
+        mine = [row.chooser.seed == bad.seed and row.position == at for row in rows]
+        if raises and any(mine):
+            raise RuntimeError("injected")
+        return genuine(np.where(np.array(mine)[:, None], np.float32("nan"), logits), rows)
 
-    monkeypatch.setattr(sampler, "sample", failing)
+    monkeypatch.setattr(sampler, "sample_rows", failing)
     answers, plain = Answers(), Answers()
     steps(lane(habit=SURE, max_draft_rows=20), [bad, *others], answers)
     steps(lane(habit=SURE, max_draft_rows=0), [bad], plain)
@@ -253,7 +257,7 @@ def test_a_row_that_nobody_looks_at_may_hold_anything() -> None:
     genuine = ToyRunner.forward
 
     class Poisoned(ToyRunner):
-        def forward(self, runs: Sequence[Run]) -> list[np.ndarray]:  # type: ignore[type-arg]
+        def forward(self, runs: Sequence[Run]) -> np.ndarray:  # type: ignore[type-arg]
             rows = iter(genuine(self, runs))
             logits: list[np.ndarray] = []  # type: ignore[type-arg]
             for one in runs:
@@ -262,7 +266,7 @@ def test_a_row_that_nobody_looks_at_may_hold_anything() -> None:
                     row = next(rows)
                     logits.append(row if agreed else row * np.nan)
                     agreed = agreed and int(row.argmax()) == draft
-            return logits
+            return np.array(logits, np.float32)
 
     one = request([0, 1, 2] * 4, max_tokens=60, stop_ids=NEVER, sampling=GREEDY)
     shared, answers = lane(habit=6.0), Answers()

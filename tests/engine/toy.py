@@ -32,7 +32,7 @@ class ToyRunner:
         self.fault = fault
         self.habit = habit
 
-    def forward(self, runs: Sequence[Run]) -> list[NDArray[np.float32]]:
+    def forward(self, runs: Sequence[Run]) -> NDArray[np.float32]:
         logits: list[NDArray[np.float32]] = []
         for run in runs:
             if self.fault is not None:
@@ -48,7 +48,7 @@ class ToyRunner:
                 read = self.memory[np.asarray(sequence.blocks)].reshape(-1)
                 lengths = range(start + run.count, start + run.rows + 1)
                 logits.extend(toy_logits(read[:n].tolist(), self.habit) for n in lengths)
-        return logits
+        return np.array(logits, np.float32)
 
 
 def toy_logits(tokens: Sequence[int], habit: float) -> NDArray[np.float32]:

@@ -83,9 +83,9 @@ def answer(
             usage = event.usage
             counts = (usage.prompt_tokens, usage.completion_tokens)
             ends[event.request_id] = usage.total_tokens
+            outcomes[event.request_id].append((event.finish_reason, counts))
         elif isinstance(event, Failed):
             raise event.error
-            outcomes[event.request_id].append((event.finish_reason, counts))
 
     waiting = list(requests)
     while waiting or lane.busy:
@@ -118,9 +118,7 @@ class Alone:
         return self._known[key]
 
 
-FIXED_LIMITS = LaneLimits(
-    num_blocks=12, block_size=16, max_batch_tokens=24, max_sequences=5, queue_timeout=1e9
-)
+FIXED_LIMITS = LaneLimits(num_blocks=12, max_batch_tokens=24, max_sequences=5, queue_timeout=1e9)
 """Narrow enough for the fixed workload to meet chunks, prefix hits and preemption."""
 
 

@@ -7,10 +7,11 @@ bytes because no row of a batch depends on another.
 
 import logging
 import time
+from array import array
 from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, Protocol
 
 from homerun.engine import sampler
@@ -165,11 +166,12 @@ class Lane:
         computed = self._forward(plan.runs, tell)
         forward_seconds = time.monotonic() - forward_began
         accepted = 0
-        for run, logits in computed:
-            try:
-                accepted += self._advance(run, logits, tell)
-            except Exception as error:
-                self._blame(run.sequence, error, tell)
+        for runs, logits in computed:
+            for run, tokens in self._choose(runs, logits, tell):
+                try:
+                    accepted += self._advance(run, tokens, tell)
+                except Exception as error:
+                    self._blame(run.sequence, error, tell)
         return StepStats(
             model=self.name,
             seconds=time.monotonic() - began,
@@ -186,82 +188,79 @@ class Lane:
         self._scheduler.check_integrity()
         assert {id(s) for s in self._scheduler} == {id(s) for s in self._by_id.values()}
 
-    def _forward(self, runs: tuple[Run, ...], tell: Tell) -> list[tuple[Run, Any]]:
-        """Each run that could be computed, with logits [1 + drafts, vocab] where it samples."""
+    def _forward(self, runs: tuple[Run, ...], tell: Tell) -> list[tuple[tuple[Run, ...], Any]]:
+        """The runs that could be computed, together or one by one, with their logits."""
         if not runs:
             return []
         try:
-            logits = self._runner.forward(runs)
+            return [(runs, self._runner.forward(runs))]
         except Exception as error:
             if len(runs) == 1 and not runs[0].drafts:
                 self._blame(runs[0].sequence, error, tell)
                 return []
-            # Without drafts: no request may fail for the sake of a guess.
-            alone = [(replace(run, drafts=()),) for run in runs]
-            return [pair for one in alone for pair in self._forward(one, tell)]
-        computed: list[tuple[Run, Any]] = []
+        # Without drafts: no request may fail for the sake of a guess.
+        alone = [(replace(run, drafts=()),) for run in runs]
+        return [computed for one in alone for computed in self._forward(one, tell)]
+
+    def _choose(
+        self, runs: tuple[Run, ...], logits: Any, tell: Tell
+    ) -> list[tuple[Run, list[int]]]:
+        """Each run with a token per row of its logits, chosen as if all its drafts were right."""
+        try:
+            rows = [row for run in runs if run.samples for row in _rows_to_sample(run)]
+            tokens = sampler.sample_rows(logits, rows) if rows else []
+        except Exception as error:
+            if len(runs) == 1 and not runs[0].drafts:
+                self._blame(runs[0].sequence, error, tell)
+                return []
+        else:
+            chosen = iter(tokens)
+            return [(run, list(islice(chosen, run.sampled))) for run in runs]
+        chosen_alone: list[tuple[Run, list[int]]] = []
         first = 0
         for run in runs:
-            rows = 1 + len(run.drafts) if run.samples else 0
-            computed.append((run, logits[first : first + rows]))
-            first += rows
-        return computed
+            alone = replace(run, drafts=())
+            part = logits[first : first + alone.sampled]
+            chosen_alone += self._choose((alone,), part, tell)
+            first += run.sampled
+        return chosen_alone
 
-    def _advance(self, run: Run, logits: Any, tell: Tell) -> int:
-        """Draws the next tokens, commits the run and ends the sequence if it is complete.
+    def _advance(self, run: Run, tokens: Items[int], tell: Tell) -> int:
+        """Takes the tokens that plain decoding would have drawn; commits the run; tells.
 
-        Returns how many drafts were accepted.
+        A token counts only if each draft before it is the token drawn there: then it was chosen
+        with the very arguments of a step without drafts. Returns how many drafts were accepted.
         """
         if not run.samples:
             self._scheduler.commit(run)
             return 0
         sequence, request = run.sequence, run.sequence.request
-        known = len(sequence.tokens)
-        try:
-            reason = self._draw(run, logits)
-        finally:
-            # What was drawn before a fault is told, as if it had been drawn in steps of its own.
-            drawn = tuple(sequence.tokens[known:])
-            if drawn:
-                tell(Produced(request.id, drawn))
+        drawn: list[int] = []
+        reason: FinishReason | None = None
+        for token, draft in zip_longest(tokens, run.drafts):
+            if token == sampler.NOT_FINITE:
+                if not drawn:
+                    raise sampler.NotFinite("logits are not finite")
+                break  # it is found again, and told of, in a step of its own
+            if token in request.stop_ids:
+                sequence.stopped = True
+                reason = FinishReason.STOP
+                break
+            sequence.tokens.append(token)
+            drawn.append(token)
+            if sequence.generated == request.max_tokens:
+                reason = FinishReason.LENGTH
+                break
+            if token != draft:
+                break
+        if drawn:
+            tell(Produced(request.id, tuple(drawn)))
         # Each token but the last was a draft; before a stop id, which is not in `drawn`, that too.
         accepted = len(drawn) if sequence.stopped else len(drawn) - 1
         self._scheduler.commit(run, accepted)
         if reason is not None:
             self._end(sequence, reason, tell)
         return accepted
-
-    def _draw(self, run: Run, logits: Any) -> FinishReason | None:
-        """Appends to the sequence what plain decoding would have, as far as the drafts go with it.
-
-        Each row is sampled with the very arguments of a step without drafts: all tokens before it
-        and its position. A row counts only if the draft before it is what was drawn there.
-        """
-        sequence, request = run.sequence, run.sequence.request
-        for row, draft in zip_longest(logits, run.drafts):
-            token = self._sample(row, sequence)
-            if token in request.stop_ids:
-                sequence.stopped = True
-                return FinishReason.STOP
-            sequence.tokens.append(token)
-            if sequence.generated == request.max_tokens:
-                return FinishReason.LENGTH
-            if token != draft:
-                return None
-        raise AssertionError("the row after the last draft has nothing to agree with")
-
-    def _sample(self, row: Any, sequence: Sequence) -> int:
-        request = sequence.request
-        # Views that nobody may keep: the tokens cannot grow while there are any.
-        tokens = memoryview(sequence.tokens)
-        return sampler.sample(
-            row,
-            request.sampling,
-            prompt_ids=tokens[: sequence.prompt_length],
-            output_ids=tokens[sequence.prompt_length :],
-            seed=request.seed,
-            position=len(tokens),
-        )
 
     def _end(self, sequence: Sequence, reason: FinishReason, tell: Tell) -> None:
         del self._by_id[sequence.request.id]
@@ -271,3 +270,17 @@ class Lane:
     def _blame(self, sequence: Sequence, error: Exception, tell: Tell) -> None:
         logger.error("request %s failed in a step", sequence.request.id, exc_info=error)
         self.fail(sequence.request.id, GenerationFailed(), tell)
+
+
+def _rows_to_sample(run: Run) -> list[sampler.Row]:
+    """What chooses the token after the last known one, and after each draft."""
+    sequence = run.sequence
+    known = len(sequence.tokens)
+    if not sequence.chooser.needs_tokens:
+        return [sampler.Row(sequence.chooser, known + i) for i in range(run.sampled)]
+    # A copy: the sequence's own could not grow while somebody holds a view of it.
+    tokens = memoryview(sequence.tokens + array("i", run.drafts))
+    return [
+        sampler.Row(sequence.chooser, end, tokens[:end], sequence.prompt_length)
+        for end in range(known, known + run.sampled)
+    ]

@@ -74,7 +74,7 @@ class Row(NamedTuple):
     chooser: Chooser
     position: int
     """Absolute position of the token, 0 = first token of the prompt."""
-    tokens: NDArray[np.int32] | None = None
+    tokens: NDArray[np.int32] | memoryview | None = None
     """int32 [n]: the prompt and the output before the token. None if no penalty is on."""
     prompt_length: int = 0
     """How many of `tokens` are the prompt."""

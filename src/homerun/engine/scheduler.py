@@ -34,6 +34,11 @@ class Run:
         """Rows in the step's batch."""
         return self.count + len(self.drafts)
 
+    @property
+    def sampled(self) -> int:
+        """The last so many of the rows have logits: the last known token's and each draft's."""
+        return 1 + len(self.drafts) if self.samples else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -7,6 +7,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from homerun.engine.drafts import PromptLookup
+from homerun.engine.sampler import Chooser
 from homerun.errors import HomerunError
 from homerun.types import FinishReason, SamplingParams, Usage
 
@@ -76,10 +77,7 @@ class Sequence:
     arrived_at: float
     """Monotonic seconds."""
     tokens: "array[int]" = field(init=False)
-    """Prompt and everything generated so far (without a stop id), as int32.
-
-    NumPy reads it in place; it cannot grow while somebody holds such a view of it.
-    """
+    """Prompt and everything generated so far (without a stop id), as int32."""
     computed: int = 0
     """How many of `tokens` have K and V in the cache."""
     blocks: "array[int]" = field(default_factory=lambda: array("i"))
@@ -93,10 +91,13 @@ class Sequence:
     """A stop id was drawn; it counts as a completion token but is not in `tokens`."""
     lookup: PromptLookup = field(init=False)
     """Where its drafts come from."""
+    chooser: Chooser = field(init=False)
+    """What its tokens are chosen with."""
 
     def __post_init__(self) -> None:
         self.tokens = array("i", self.request.prompt_ids)
         self.lookup = PromptLookup(self.tokens)
+        self.chooser = Chooser(self.request.sampling, self.request.seed)
 
     @property
     def prompt_length(self) -> int:
