@@ -1,0 +1,150 @@
+"""How much of an engine's speed is left when it is reached through HTTP, streams side by side.
+
+    python benchmarks/through_http.py --shape rookie --dtype fp16 --batch 16
+
+A server process and `homerun bench engine` take turns with the same random weights. The load client
+of `homerun bench serve` opens as many streams at once as the engine has sequences; counted are the
+tokens between the moment when the last stream has begun and the first one ends, so that both sides
+are timed while all sequences decode. The client shares the machine with the server, as a user's
+would on their own machine. Speculation is off on both sides: random text says nothing of it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from importlib.resources import files
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import turns
+
+from homerun.cli.bench.answer import Answer, parse_answer
+from homerun.cli.bench.sender import Target, send_on_schedule
+from homerun.cli.bench.shapes import random_model
+from homerun.cli.bench.traffic import PlannedRequest
+from homerun.cli.client import run_path
+from homerun.settings import Settings
+
+MODEL = "@bench/random"
+READY_SECONDS = 120.0
+TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+
+
+def main() -> None:
+    options = _options()
+    case = turns.case_of(options)
+    if case.phase != "decode":
+        raise SystemExit("streams are compared while they decode: leave out --phase")
+    with TemporaryDirectory() as folder:
+        directory = servable(case, Path(folder))
+        subjects = {
+            "homerun": lambda: measure_server(case, directory),
+            "the engine alone": lambda: turns.homerun(case)["tokens_per_s"],
+        }
+        runs = turns.take_turns(subjects, options.rounds, quiet=options.json)
+    turns.show(case, runs, f"{case.batch} streams through HTTP", as_json=options.json)
+
+
+def servable(case: turns.Case, folder: Path) -> Path:
+    """The random model with a tokenizer: rookie's, grown to the vocabulary by made-up words."""
+    model = random_model(case.shape, case.dtype, Settings.from_environment())
+    for path in model.iterdir():
+        (folder / path.name).symlink_to(path.resolve())
+    rookie = Path(str(files("homerun").joinpath("data", "rookie")))
+    tokenizer: dict[str, Any] = json.loads((rookie / "tokenizer.json").read_text())
+    vocabulary: dict[str, int] = tokenizer["model"]["vocab"]
+    wanted = json.loads((model / "config.json").read_text())["vocab_size"]
+    vocabulary.update({f"word{number}": number for number in range(len(vocabulary), wanted)})
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    shutil.copy(rookie / "tokenizer_config.json", folder)
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    return folder
+
+
+def measure_server(case: turns.Case, directory: Path) -> float:
+    """Tokens per second of one server process over all streams; median of the repeats."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "HOMERUN_THREADS": str(case.threads),
+        "HOMERUN_SPECULATION": "0",
+        "HOMERUN_DTYPE": case.dtype,
+        "HOMERUN_LOG_LEVEL": "warning",
+    }
+    command = [sys.executable, "-m", "homerun", "serve", f"{MODEL}={directory}"]
+    server = subprocess.Popen([*command, "--port", str(port)], env=environment)
+    try:
+        _wait_until_ready(server, port)
+        figures = [asyncio.run(_round(case, port, number)) for number in range(case.repeat + 1)]
+        return median(figures[1:])  # the first one warms up
+    finally:
+        server.terminate()
+        server.wait()
+
+
+async def _round(case: turns.Case, port: int, number: int) -> float:
+    target = Target("127.0.0.1", port, run_path("local", MODEL))
+    planned = [
+        PlannedRequest(0.0, _prompt(case.context, f"{number} {stream}"), case.tokens, 1 + stream)
+        for stream in range(case.batch)
+    ]
+    exchanges = await send_on_schedule(target, planned, case.batch)
+    answers = [parse_answer(exchange.reads, exchange.failure) for exchange in exchanges]
+    for answer in answers:
+        if answer.error is not None:
+            raise SystemExit(f"a request failed: {answer.error} {answer.message or ''}")
+    return all_at_once(answers)
+
+
+def all_at_once(answers: list[Answer]) -> float:
+    """Tokens per second while every stream was going."""
+    began = max(answer.token_times[0] for answer in answers)
+    ended = min(answer.token_times[-1] for answer in answers)
+    if ended <= began:
+        raise SystemExit("the streams did not overlap: ask for more --tokens or less --context")
+    tokens = 0.0
+    for answer in answers:
+        inside = sum(began < at <= ended for at in answer.token_times)
+        # An event may hold several tokens.
+        tokens += inside * answer.output_tokens / len(answer.token_times)
+    return tokens / (ended - began)
+
+
+def _prompt(tokens: int, start: str) -> str:
+    """About so many tokens: a letter and a space are one in a vocabulary of this kind."""
+    return start + " x" * max(1, tokens - 2)
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise SystemExit(f"the server ended with status {server.returncode}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"the server was not ready within {READY_SECONDS:.0f} s")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    turns.add_options(parser, ("int8", "bf16", "fp16"))
+    parser.set_defaults(shape="rookie", batch=16, tokens=128, context=128)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
