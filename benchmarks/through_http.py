@@ -83,7 +83,9 @@ def measure_server(case: turns.Case, directory: Path) -> float:
         "HOMERUN_LOG_LEVEL": "warning",
     }
     command = [sys.executable, "-m", "homerun", "serve", f"{MODEL}={directory}"]
-    server = subprocess.Popen([*command, "--port", str(port)], env=environment)
+    server = subprocess.Popen(
+        [*command, "--port", str(port)], env=environment, stdout=subprocess.DEVNULL
+    )
     try:
         _wait_until_ready(server, port)
         figures = [asyncio.run(_round(case, port, number)) for number in range(case.repeat + 1)]

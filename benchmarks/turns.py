@@ -25,7 +25,8 @@ PHASES = ("prefill", "decode")
 class Case:
     """What both sides compute."""
 
-    shape: str
+    shape: str | None
+    """None: a checkpoint of the caller's."""
     dtype: str
     """homerun's; a peer's own is told beside it."""
     phase: str
@@ -88,6 +89,7 @@ def made_once(path: Path, python: str, script: str, case: Case) -> Path:
         print(f"writing random weights to {path}, once", file=sys.stderr, flush=True)
         unfinished = path.with_name(f"unfinished-{path.name}")
         command = [python, str(Path(__file__).with_name(script)), str(unfinished)]
+        assert case.shape
         command += ["--shape-json", shape_json(case.shape), "--dtype", case.dtype]
         output(script, command)
         unfinished.rename(path)
@@ -101,7 +103,7 @@ def usable_cpus() -> int:
 def homerun(case: Case, *model: str) -> dict[str, Any]:
     """One run of `homerun bench engine`: its JSON object. `model` in place of the case's shape."""
     command = [sys.executable, "-m", "homerun", "bench", "engine"]
-    command += model or ("--shape", case.shape)
+    command += model or ("--shape", str(case.shape))
     command += ["--dtype", case.dtype, "--phase", case.phase, "--tokens", str(case.tokens)]
     command += ["--context", str(case.context), "--batch", str(case.batch)]
     command += ["--repeat", str(case.repeat), "--json"]
@@ -147,7 +149,7 @@ def show(case: Case, runs: Mapping[str, Sequence[float]], about: Any, *, as_json
         print(json.dumps({**result, "ratio": ratio, "about": about}))
         return
     print(
-        f"\n{case.shape} {case.dtype}, {case.phase} of {case.tokens} tokens, context "
+        f"\n{case.shape or 'checkpoint'} {case.dtype}, {case.phase} of {case.tokens} tokens, context "
         f"{case.context}, batch {case.batch}, {case.threads} threads, {about}"
     )
     for name, figures in runs.items():
