@@ -149,8 +149,8 @@ def show(case: Case, runs: Mapping[str, Sequence[float]], about: Any, *, as_json
         print(json.dumps({**result, "ratio": ratio, "about": about}))
         return
     print(
-        f"\n{case.shape or 'checkpoint'} {case.dtype}, {case.phase} of {case.tokens} tokens, context "
-        f"{case.context}, batch {case.batch}, {case.threads} threads, {about}"
+        f"\n{case.shape or 'checkpoint'} {case.dtype}, {case.phase} of {case.tokens} tokens, "
+        f"context {case.context}, batch {case.batch}, {case.threads} threads, {about}"
     )
     for name, figures in runs.items():
         print(
