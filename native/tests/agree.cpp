@@ -36,7 +36,8 @@ std::size_t first_difference(const Record& a, const Record& b, float tolerance) 
   if (x.size() != y.size()) return 0;
   for (std::size_t i = 0; i < x.size(); i++) {
     if (x[i] == y[i]) continue;
-    if (std::fabs(number(x[i]) - number(y[i])) <= tolerance) continue;
+    const float want = number(x[i]), got = number(y[i]);
+    if (std::fabs(got - want) <= tolerance * std::fmax(1.0f, std::fabs(want))) continue;
     return i;
   }
   return x.size();

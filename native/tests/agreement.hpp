@@ -39,7 +39,8 @@ struct Case {
   std::string name;
   std::function<void(Record&)> run;
   // Products with bfloat16 are summed in the order of the instruction on avx512_bf16 and amx: there
-  // results are near those of the others, and this is the largest difference. 0: the same bytes.
+  // results are near those of the others, and this is the largest difference of numbers up to 1, in
+  // proportion beyond. 0: the same bytes.
   float tolerance = 0;
 };
 
