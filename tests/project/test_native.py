@@ -42,14 +42,35 @@ def test_features_are_those_the_kernel_reports() -> None:
 @pytest.mark.usefixtures("extension")
 def test_the_instruction_set_follows_from_the_features() -> None:
     features = native.cpu_features()
-    needed = {
-        "avx512_vnni": {"avx512_vnni", "avx512bw", "avx512vl", "avx512dq", "avx2", "fma", "f16c"},
-        "avx2": {"avx2", "fma", "f16c"},
+    avx2 = {"avx2", "fma", "f16c"}
+    avx512 = {*avx2, "avx512f", "avx512_vnni", "avx512bw", "avx512vl", "avx512dq"}
+    needed: dict[str, set[str]] = {
+        "portable": set(),
         "neon": {"neon"},
-        "portable": set[str](),
+        "avx2": avx2,
+        "avx512_vnni": avx512,
+        "avx512_bf16": {*avx512, "avx512_bf16"},
+        "amx": {*avx512, "avx512_bf16", "amx_int8", "amx_bf16"},
     }
-    best = next(name for name, parts in needed.items() if all(features[part] for part in parts))
-    assert native.instruction_set() == best
+    usable = {name for name, parts in needed.items() if all(features[part] for part in parts)}
+    offered = native.extension().instruction_sets()
+    # A build may lack sets that its compiler does not know, but never the portable one.
+    assert offered == [name for name in needed if name in offered]
+    assert {"portable"} <= set(offered) <= usable
+
+
+@pytest.mark.usefixtures("extension")
+def test_any_set_that_is_offered_can_be_forced_and_no_other() -> None:
+    extension = native.extension()
+    before = native.instruction_set()
+    try:
+        for name in extension.instruction_sets():
+            assert extension.force_instruction_set(name)
+            assert native.instruction_set() == name
+        assert not extension.force_instruction_set("mmx")
+        assert native.instruction_set() == name
+    finally:
+        assert extension.force_instruction_set(before)
 
 
 @pytest.mark.usefixtures("extension")
