@@ -33,8 +33,8 @@ constexpr int kGroupColumns = kGroupPanels * kPanel;
 // not compete for one set of the L1 cache.
 constexpr int kTileStride = kSumBlock + kLanes;
 
-int smaller(int a, int b) { return a < b ? a : b; }
-int parts_of(int count, int part) { return (count + part - 1) / part; }
+constexpr int smaller(int a, int b) { return a < b ? a : b; }
+constexpr int parts_of(int count, int part) { return (count + part - 1) / part; }
 
 struct Float16 {
   std::uint16_t bits;
@@ -141,26 +141,30 @@ struct Tile {
   float* totals;       // [Rows][kGroupColumns]
   const char* next_rows;
   std::size_t next_row_stride;
-  int next_slice;      // of the next block's weights, the first this tile asks for
-  int slice_lines;
+  int index, tiles;    // of the chunk
 };
 
 // Adds a block to the totals of a tile of Rows rows.
 template <class Weight, int Rows>
 void add_group(const Block<Weight>& block, const Tile& tile) {
   constexpr int kVectors = tile_vectors(Rows);
-  const int slice_weights = tile.slice_lines * (kSumBlock / 2 * kLine / sizeof(Weight));
+  constexpr int kLinesRead = 2 * smaller(kPanel, kVectors * kLanes) * sizeof(Weight) / kLine;
+  // The tiles share the work of asking for the next block, in slices of the same size.
+  const int lines = smaller(kLinesRead, parts_of(kLinesRead, tile.tiles));
+  const int slice_weights = lines * (kSumBlock / 2 * kLine / sizeof(Weight));
   const int slices_per_panel = kSumBlock * kPanel / slice_weights;
   const int channels = block.panels * kPanel;
-  int channel = 0, slice = tile.next_slice;
+  int slice = tile.index * parts_of(channels, kVectors * kLanes);
+  int channel = 0;
   const char* next_rows = tile.next_rows;
   const auto add_vectors = [&]<int Vectors>() {
+    const bool left = slice < block.panels * slices_per_panel;
     const Weight* ahead = block.next_weights + slice / slices_per_panel * block.panel_size +
                           slice % slices_per_panel * slice_weights;
     add_block<Weight, Rows, Vectors>(
         block.weights + channel / kPanel * block.panel_size, block.panel_size, channel % kPanel,
         tile.rows, block.length, tile.totals + channel, block.first,
-        {reinterpret_cast<const char*>(ahead), tile.slice_lines, next_rows, tile.next_row_stride});
+        {reinterpret_cast<const char*>(ahead), left ? lines : 0, next_rows, tile.next_row_stride});
     channel += Vectors * kLanes;
     slice++;
     next_rows += kAheadRows * tile.next_row_stride;
@@ -220,10 +224,6 @@ void multiply_chunk(const Product& product, int row_begin, int rows, int first_p
   const std::size_t panel_size = std::size_t{kPanel} * weight.padded_k;
   const Weight* group = static_cast<const Weight*>(weight.panels) + first_panel * panel_size;
   const int tiles = parts_of(rows, kTileRows);
-  // The tiles share the work of asking for the next block.
-  constexpr int kPanelLines = 2 * kPanel * sizeof(Weight) / kLine;
-  const int slice_lines = tiles == 1 ? kPanelLines : tiles < 4 ? kPanelLines / 2 : 1;
-
   for (int k = 0; k < weight.padded_k; k += kSumBlock) {
     const bool last = k + kSumBlock >= weight.padded_k;
     const Block<Weight> block{group + k * kPanel,
@@ -242,7 +242,7 @@ void multiply_chunk(const Product& product, int row_begin, int rows, int first_p
       const char* next_rows = packed_row<Weight>(product.rows, row_begin + next_row, k);
       add_tile(tile_rows, block,
                {activations, totals + row * kGroupColumns, next_rows, product.rows.stride,
-                t * panels, slice_lines});
+                t, tiles});
       row = next_row;
     }
   }
