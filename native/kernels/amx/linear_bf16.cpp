@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kPairRows = 2 * kTile;
 constexpr int kStep = 32;  // k of an instruction
-constexpr int kPart = 512;
+constexpr int kPart = 256;
 constexpr int kChunkRows = 256;
 constexpr int kGroupPanels = 8;
 constexpr int kLine = 64;
