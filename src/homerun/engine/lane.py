@@ -38,9 +38,8 @@ BLOCK_SIZE = 16
 
 
 MAX_DRAFT_ROWS = 16
-"""Rows up to which a step of a large model still waits for its weights to come from memory, on
-every machine and for every dtype that was measured: further rows are nearly free. It is also the
-height of a matrix unit's tile. Beyond it each row costs its full share of arithmetic."""
+"""Rows up to which a step of a large model mostly waits for its weights to come from memory, so
+that further rows are nearly free. It is also the height of a matrix unit's tile."""
 
 
 @dataclass(frozen=True, slots=True)
