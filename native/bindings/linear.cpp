@@ -149,5 +149,6 @@ void bind_linear(nb::module_& m) {
         "residual += x · weightᵀ; float32 [M, K], [M, N].");
   m.def("gated_linear_add", &gated_linear_add, "gate_up"_a.noconvert(), "activation"_a, "weight"_a,
         "residual"_a.noconvert(),
-        "residual += (activation(gate) · up) · weightᵀ; gate_up float32 [M, 2 K]: gates, then ups.");
+        "residual += (activation(gate) · up) · weightᵀ; gate_up float32 [M, 2 K]: gates, "
+        "then ups.");
 }

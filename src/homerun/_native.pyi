@@ -23,6 +23,38 @@ def read_probe(array: Buffer) -> float: ...
 def peak(kind: str) -> float: ...
 def work_done() -> dict[str, float]: ...
 
+# bindings/linear.cpp
+class Linear:
+    def __init__(
+        self,
+        dtype: Literal["fp32", "fp16", "bf16", "int8"],
+        n: int,
+        k: int,
+        panels: NDArray[Any],
+        scales: NDArray[np.float32] | None,
+        weight_group: int = 0,
+        activation_group: int = 0,
+    ) -> None: ...
+    @property
+    def in_features(self) -> int: ...
+    @property
+    def out_features(self) -> int: ...
+
+def norm_linear(
+    x: NDArray[np.float32],
+    norm: NDArray[np.float32],
+    eps: float,
+    weight: Linear,
+    out: NDArray[np.float32],
+) -> None: ...
+def linear_add(x: NDArray[np.float32], weight: Linear, residual: NDArray[np.float32]) -> None: ...
+def gated_linear_add(
+    gate_up: NDArray[np.float32],
+    activation: Literal["silu", "gelu_tanh"],
+    weight: Linear,
+    residual: NDArray[np.float32],
+) -> None: ...
+
 # bindings/elementwise.cpp
 def embed(
     table: NDArray[Any],
@@ -81,26 +113,6 @@ def rotate_and_store(
 ) -> None: ...
 
 # native/bindings/sampling.cpp
-
-# bindings/elementwise.cpp
-def embed(
-    table: NDArray[Any],
-    dtype: Literal["fp32", "fp16", "bf16"],
-    token_ids: NDArray[np.int32],
-    scale: float,
-    out: NDArray[np.float32],
-) -> None: ...
-def rms_norm(
-    x: NDArray[np.float32], weight: NDArray[np.float32], eps: float, out: NDArray[np.float32]
-) -> None: ...
-def gated(
-    gate_up: NDArray[np.float32],
-    activation: Literal["silu", "gelu_tanh"],
-    out: NDArray[np.float32],
-) -> None: ...
-
-# bindings/checksum.cpp
-def checksum(data: NDArray[np.uint8]) -> int: ...
 
 # bindings/sampling.cpp
 class Sampling:

@@ -253,4 +253,4 @@ def test_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="divides"):
         _native.Linear("int8", 40, 100, panels, scales, 128, 192)
     with pytest.raises(ValueError, match="int4"):
-        _native.Linear("int4", 40, 100, panels, scales, 0, 0)
+        _native.Linear("int4", 40, 100, panels, scales, 0, 0)  # pyright: ignore[reportArgumentType]

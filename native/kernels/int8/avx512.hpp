@@ -30,7 +30,7 @@ void tile(const TileInput& in, const TileOutput& out) {
         sums[chain][r][h] =
             chain == 0 ? _mm512_set1_epi32(in.offsets[r * in.offsets_stride]) : __m512i{};
 
-  // A pointer for every third row: the others are reached by x86's addressing of base + 1, 2 strides.
+  // A pointer for every third row: x86 addresses the others as base + 1 and + 2 strides.
   const std::int8_t* x[(rows + 2) / 3];
   for (int i = 0; i < (rows + 2) / 3; i++) x[i] = in.x + 3 * i * in.x_stride;
   const std::uint8_t* weights = in.weights;

@@ -1,5 +1,5 @@
-// Tiles of int8 products on plain NEON (no dot product instruction): two products of bytes fit in 16
-// bits (2 · 127 · 128 < 2^15), then pairs of neighbours are added to 32-bit sums.
+// Tiles of int8 products on plain NEON (no dot product instruction): two products of bytes fit in
+// 16 bits (2 · 127 · 128 < 2^15), then pairs of neighbours are added to 32-bit sums.
 #pragma once
 
 #include <arm_neon.h>

@@ -22,8 +22,8 @@ struct TileInput {
   const float* row_scales;
   int row_scales_stride;
   const float* scales;  // [32], of the channels
-  // Weights that are wanted next, to be brought to the L2 cache meanwhile: `ahead_lines` cache lines
-  // for each 16 k of this tile.
+  // Weights that are wanted next, to be brought to the L2 cache meanwhile: `ahead_lines` cache
+  // lines for each 16 k of this tile.
   const std::uint8_t* ahead;
   int ahead_lines;
 };
