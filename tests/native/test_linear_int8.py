@@ -23,13 +23,14 @@ from homerun import _native
 PANEL, PADDING = 32, 64
 SETS = ("portable", "neon", "avx2", "avx512_vnni", "avx512_bf16", "amx")
 BEST = _native.instruction_set()
+THREADS = _native.threads()
 
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     yield
     _native.force_instruction_set(BEST)
-    _native.set_threads(1)
+    _native.set_threads(THREADS)
 
 
 @dataclass(frozen=True)
