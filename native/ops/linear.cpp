@@ -93,8 +93,10 @@ std::size_t row_stride(const LinearWeight& weight) {
 }
 
 // Rows that are multiplied with a panel before the next panel is read: as many as stay in the L2
-// cache beside this panel and the next, in blocks of about equal size.
+// cache beside this panel and the next, in blocks of about equal size. Float kernels do this
+// themselves, with parts of K.
 int rows_per_block(const LinearWeight& weight, int rows, std::size_t stride) {
+  if (weight.dtype != DType::int8) return rows;
   constexpr int kFewest = 32;
   const std::size_t l2 = l2_bytes();
   const std::size_t panels = 2 * bytes_of(weight.dtype) * kPanel * weight.padded_k;
