@@ -64,8 +64,8 @@ inline void load_two(const BFloat16* panel, int channel, F& first, F& second) {
 }
 
 // What to have in the L2 cache soon; only addresses, which need not exist. For every two k
-// add_block asks for `lines` lines of the weights and one of the rows: in all for a slice of the weights, and
-// for the blocks of up to kAheadRows rows.
+// add_block asks for `lines` lines of the weights and one of the rows: in all for a slice of the
+// weights, and for the blocks of up to kAheadRows rows.
 constexpr int kLine = 64;
 constexpr int kAheadRows = 8;
 struct Ahead {

@@ -57,7 +57,8 @@ void add_part(const std::uint16_t* weights, std::size_t panel_size, const std::u
   for (int r = 0; r < Rows; r++)
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; v++)
-      tile[r][v] = first ? _mm512_setzero_ps() : _mm512_load_ps(sums + r * kGroupColumns + v * kLanes);
+      tile[r][v] =
+          first ? _mm512_setzero_ps() : _mm512_load_ps(sums + r * kGroupColumns + v * kLanes);
 
   for (int k = 0; k < length; k += 2) {
     for (int line = 0; line < ahead.lines; line++, ahead.next += kLine)
