@@ -238,7 +238,7 @@ struct TileBlocks {
 };
 
 // Calls body(Blocks, first block, blocks) for panels of a tile's blocks. Few rows read the cache as
-// it is, once; many share a conversion to float32 that stays in the L1 cache.
+// it is, once; many share a copy in float32 that stays in the L1 cache.
 template <class Element, class Body>
 void for_panels(const TileBlocks<Element>& tile, int blocks, int block_size, int rows,
                 float* widened, const Body& body) {
@@ -249,8 +249,6 @@ void for_panels(const TileBlocks<Element>& tile, int blocks, int block_size, int
     const Blocks<Element, true> stored{tile.at + first, panel};
     if (rows <= kMaxRows) {
       body(stored, first, count);
-    } else if constexpr (sizeof(Element) == sizeof(float)) {
-      body(Blocks<float, false>{tile.at + first, 0}, first, count);
     } else {
       const float* pointers[kTileBlocks];
       for (int b = 0; b < count; b++) {

@@ -52,10 +52,15 @@ struct Contribution {
   float* total;    // [rows]
   float* output;   // [rows][head_dim]
 
-  static std::size_t floats(int rows, int head_dim) { return rows * (std::size_t(head_dim) + 2); }
-  static Contribution in(float* memory, int rows) {
-    return {memory, memory + rows, memory + 2 * rows};
+  static std::size_t floats(int rows, int head_dim) {
+    return 2 * padded(rows) + std::size_t(rows) * head_dim;
   }
+  static Contribution in(float* memory, int rows) {
+    return {memory, memory + padded(rows), memory + 2 * padded(rows)};
+  }
+
+ private:
+  static std::size_t padded(int rows) { return (rows + 15) / 16 * 16; }  // whole cache lines
 };
 
 struct AttentionKernels {
