@@ -196,6 +196,7 @@ def test_flipped_bits_of_the_contents_are_found(packed: Path) -> None:
         ("layout", "panels-64", "layout 'panels-64' is not 'panels-32'"),
         ("layout", 3, "layout must be a string"),
         ("family", "gemma", "family is gemma, config.json says llama"),
+        ("family", "\x1b[2J", "family is ?[2J, config.json says llama"),
         ("dtype", "int4", "is not a dtype"),
         ("embedding_dtype", "int8", "is not a dtype"),
         ("weight_group", 63, "0 or a multiple of 64"),

@@ -263,6 +263,11 @@ def test_comparisons_that_are_refused(library: Library, tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(ROOKIE, source)
     model = library.add("mine", source, "int8")
+    data = bytearray((source / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (source / "model.safetensors").write_bytes(data)
+    with pytest.raises(ConfigurationError, match="has changed since: name it with --source"):
+        compare(model, TEXT)
     shutil.rmtree(source)
     with pytest.raises(ConfigurationError, match="is not there any more: name it with --source"):
         compare(model, TEXT)

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from homerun.cli.terminal import safe
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.memory import gigabytes
 from homerun.service.comparison import compare
@@ -66,7 +67,7 @@ def _row(model: ImportedModel) -> tuple[str, str, str, str, str]:
         facts = model.facts
     except CheckpointError:
         return model.name, "damaged", gigabytes(model.size), age(model), ""
-    return model.name, facts.dtype, gigabytes(model.size), age(model), facts.source
+    return model.name, facts.dtype, gigabytes(model.size), age(model), safe(facts.source)
 
 
 def _read(path: Path) -> str:

@@ -24,9 +24,10 @@ from homerun import __version__
 from homerun.errors import CheckpointError
 from homerun.model.config import ModelConfig
 from homerun.model.dtypes import NUMPY_TYPES, DType, FloatDType, parse_dtype
-from homerun.model.json_fields import Fields, parse_json_object, shorten
+from homerun.model.json_fields import Fields, parse_json_object
 from homerun.model.packing import LAYOUT, panels_shape, scales_shape, stored_type
 from homerun.model.quantize import check_groups
+from homerun.model.safetensors_file import display
 from homerun.model.weight_source import parts
 
 FILE_NAME = "model.homerun"
@@ -167,10 +168,10 @@ def parse(text: bytes, config: ModelConfig, source: str) -> PackedHeader:
     fields = Fields(source, parse_json_object(text, f"{source}: the header"))
     layout, written_by = fields.text("layout"), fields.text("written_by")
     if layout != LAYOUT:
-        raise fields.error("layout", f"{shorten(layout)!r} is not {LAYOUT!r}: {IMPORT_AGAIN}")
+        raise fields.error("layout", f"{display(layout)!r} is not {LAYOUT!r}: {IMPORT_AGAIN}")
     family = fields.text("family")
     if family != config.family:
-        raise fields.error("family", f"is {shorten(family)}, config.json says {config.family}")
+        raise fields.error("family", f"is {display(family)}, config.json says {config.family}")
     facts = parse_facts(fields)
     arrays = arrange(config, facts)
     found = fields.raw("arrays")
@@ -230,7 +231,10 @@ def _checksum(entry: object, array: StoredArray, source: str) -> int:
     # json.dumps tells 1 from 1.0 and true, which == does not.
     if json.dumps(values, sort_keys=True) != json.dumps(expected, sort_keys=True):
         wrong = [key for key, value in expected.items() if values.get(key) != value]
-        what = ", ".join(f"{key} {shorten(values.get(key))}" for key in wrong) or "unknown fields"
+        what = (
+            ", ".join(f"{key} {display(repr(values.get(key)))}" for key in wrong)
+            or "unknown fields"
+        )
         raise CheckpointError(
             f"{source}: an array has {what} where config.json needs {array.name} "
             f"{array.dtype} {list(array.shape)} at {array.offset}"
@@ -246,6 +250,6 @@ def _checksum(entry: object, array: StoredArray, source: str) -> int:
 def _writer(header: bytes) -> str:
     """Version of homerun that wrote a header of another format, as far as it can be read."""
     try:
-        return shorten(parse_json_object(header, "").get("written_by", "of another version"))
+        return display(str(parse_json_object(header, "").get("written_by", "of another version")))
     except CheckpointError:
         return "of another version"

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from homerun.errors import ConfigurationError
+from homerun.model.checkpoint import Checkpoint
 from homerun.model.loader import load_model
 from homerun.model.perplexity import perplexity
 from homerun.service.library import ImportedModel
@@ -70,14 +71,21 @@ def compare(
 
 
 def _source_of(model: ImportedModel) -> Path:
-    remembered = model.facts.source
-    if not remembered or not Path(remembered).is_dir():
-        where = f"{remembered} is not there any more" if remembered else "it is not known"
-        raise ConfigurationError(
-            f"the checkpoint that {model.name} was imported from is needed, but {where}: "
-            "name it with --source PATH"
-        )
-    return Path(remembered)
+    """Where it was imported from, if that is still the same. Raises ConfigurationError."""
+    facts = model.facts
+    path = Path(facts.source)
+    if not facts.source:
+        what = "nobody remembers it"
+    elif not path.is_dir():
+        what = f"{path} is not there any more"
+    elif Checkpoint(path).digest().hex() != facts.source_digest:
+        what = f"{path} has changed since"
+    else:
+        return path
+    raise ConfigurationError(
+        f"the checkpoint that {model.name} was imported from is needed, but {what}: "
+        "name it with --source PATH"
+    )
 
 
 def _windows(tokenizer: Tokenizer, text: str, window: int) -> list[list[int]]:
