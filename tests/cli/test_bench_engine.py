@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from itertools import chain, count, repeat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,6 +207,19 @@ def test_bytes_streamed_are_those_of_the_padded_panels() -> None:
     matrices.append((sizes["vocab"], hidden))
     padded = [(math.ceil(n / 32) * 32, math.ceil(k / 64) * 64) for n, k in matrices]
     assert shape["bytes_streamed"] == sum(n * k + 4 * n for n, k in padded)
+
+
+def test_random_weights_are_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMERUN_BENCH_DIR", str(tmp_path))
+    arguments = ("--shape", "rookie", "--dtype", "int8", "--phase", "decode", "--json")
+    values = json.loads(bench(*arguments))
+    (directory,) = tmp_path.iterdir()
+    written = (directory / "model.homerun").stat()
+    assert values["model"] == "rookie"
+    assert (values["dtype"], values["kv_dtype"]) == ("int8", "bf16")
+    assert written.st_size > values["bytes_streamed"]
+    bench(*arguments)
+    assert (directory / "model.homerun").stat().st_mtime_ns == written.st_mtime_ns
 
 
 def test_both_phases_are_an_object_of_two() -> None:

@@ -84,7 +84,7 @@ def test_there_are_no_limits_without_the_extension(monkeypatch: pytest.MonkeyPat
 @pytest.mark.skipif(not native_available(), reason="the C++ extension is not built")
 def test_a_probe_of_a_file_is_resident_afterwards(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(1 << 20))
-    probe = limits.Probe(tmp_path / "file")
+    probe = limits.Probe.of_file(tmp_path / "file")
     assert probe() > 0
     assert resident_bytes(tmp_path) in (0, 1 << 20)  # 0 where there is no smaps
     assert resident_bytes(tmp_path / "file") == 0

@@ -177,7 +177,10 @@ def machine(
     linears of a prefill against the peak.
     """
     from homerun.cli.bench.standing import read_results, show
+    from homerun.native import configure
 
+    settings = settings_from()
+    configure(settings.threads, settings.instruction_set)
     show([one for path in results or [] for one in read_results(path)], as_json=as_json)
 
 

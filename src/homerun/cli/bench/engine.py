@@ -195,7 +195,7 @@ def _probe(subject: Subject) -> Probe | None:
     if not native_available():
         return None
     if subject.model.packed is not None:
-        return Probe(subject.model.packed.data)
+        return Probe(subject.model.packed.data.data)
     files = [path for path in subject.directory.iterdir() if path.is_file()]
     return Probe.of_file(max(files, key=lambda path: path.stat().st_size))
 

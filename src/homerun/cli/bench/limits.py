@@ -6,15 +6,11 @@ Without the extension there are none: every function says None or zero, and noth
 import mmap
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from homerun.cli.bench.figures import rounded
 from homerun.cli.bench.machine import available_bytes
 from homerun.cli.bench.steps import Work
 from homerun.native import cpu_features, extension, instruction_set, native_available
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 PROBED_BYTES = 1 << 30
 """Read by a probe: more than a cache holds."""
@@ -105,7 +101,7 @@ def work_done() -> Work:
 class Probe:
     """Reads a GiB of the weights (all of them if they are fewer), as the kernels find them."""
 
-    def __init__(self, data: "Buffer") -> None:
+    def __init__(self, data: memoryview | mmap.mmap) -> None:
         """`data`: the mapped file that the weights are views of."""
         self._bytes = memoryview(data)[:PROBED_BYTES]
         self.size = len(self._bytes)
