@@ -30,13 +30,15 @@ def standing(result: Result) -> dict[str, float | None]:
     """Shares of the limits, 0 to 1; None where a figure is missing.
 
     memory: bytes of weights per second of the steps, of what the probe read between them.
-    linears: multiply-adds per second of the linears' own time, of the peak.
-    whole: the same multiply-adds per second of the steps, of the peak.
+    linears: multiply-adds per second of the linears' own time, of the peak of vector registers.
+    linears_amx: the same, of the peak of AMX, where the instruction set in use has it.
+    whole: the multiply-adds per second of the steps, of the peak of vector registers.
     """
-    peak = result.get("peak_amx_gmac_per_s") or result.get("peak_gmac_per_s")
+    peak = result.get("peak_gmac_per_s")
     return {
         "memory": _share(result.get("gb_per_s"), result.get("probe_gb_per_s")),
         "linears": _share(result.get("gmac_per_s"), peak),
+        "linears_amx": _share(result.get("gmac_per_s"), result.get("peak_amx_gmac_per_s")),
         "whole": _share(result.get("prefill_gmac_per_s"), peak),
         "overhead": result.get("overhead_share"),
     }
@@ -96,8 +98,8 @@ def _limits_text(limits: Limits) -> str:
 
 
 def _standings_table(results: Sequence[Result]) -> str:
-    header = ("result", "tokens/s", "step ms", "memory %", "linears %", "whole %", "overhead %")
-    rows: list[tuple[object, ...]] = [header]
+    header = ("result", "tokens/s", "step ms", "memory %", "linears %", "of AMX %")
+    rows: list[tuple[object, ...]] = [(*header, "whole %", "overhead %")]
     for result in results:
         shares = [None if share is None else share * 100 for share in standing(result).values()]
         name = f"{result['model']} {result['dtype']} {result['phase']}, batch {result['batch']}"
@@ -105,5 +107,6 @@ def _standings_table(results: Sequence[Result]) -> str:
     return (
         f"{table(rows)}\n\n"
         "memory: bytes of weights read per second, of the probe between the steps; linears: their\n"
-        "multiply-adds per second, of the peak; whole: the same over the time of the whole step"
+        "multiply-adds per second, of the peak of vector registers; whole: the same over the\n"
+        "time of the whole step"
     )
