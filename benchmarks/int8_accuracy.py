@@ -1,4 +1,4 @@
-"""What int8 costs in accuracy, for the choices that were open: scales per row or per group, outliers.
+"""What int8 costs in accuracy, for the choices that were open: scales of rows or groups, outliers.
 
     python -m benchmarks.int8_accuracy [--skip-rookie] [--documents 2]
 

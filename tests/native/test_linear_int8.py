@@ -129,7 +129,7 @@ def slices(k: int, group: int) -> list[slice]:
 
 
 def twin(case: Case) -> F32:
-    """The definition: exact sums of a group, times the row's scale, times the channel's; in order."""
+    """The definition: exact sums of a group, times the row's scale, the channel's; in order."""
     m, k = case.rows.shape
     integers = np.empty((m, k), np.int64)
     row_scales: list[F32] = []
