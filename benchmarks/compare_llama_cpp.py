@@ -71,7 +71,7 @@ def measure_llama_cpp(case: turns.Case, model: Path, folder: Path, flash: str) -
     prompt, generated = (case.tokens, 0) if case.phase == "prefill" else (0, case.tokens)
     command += ["-p", str(prompt), "-n", str(generated), "-d", str(case.context)]
     command += ["-r", str(case.repeat), "-fa", flash, "-o", "json"]
-    printed = turns.output("llama-bench", [str(folder / "llama-bench"), *command])
+    printed = _run(folder, "llama-bench", command)
     (result,) = json.loads(printed)
     return median(result["samples_ts"])
 
@@ -86,11 +86,17 @@ def _batched(case: turns.Case, folder: Path, command: list[str]) -> float:
     command += ["-tb", str(case.threads), "-c", str(room), "-b", "2048", "-ub", "512"]
     command += ["-npp", str(prompt), "-ntg", str(generated)]
     command += ["-npl", ",".join([str(case.batch)] * case.repeat), "--output-format", "jsonl"]
-    printed = turns.output("llama-batched-bench", [str(folder / "llama-batched-bench"), *command])
+    printed = _run(folder, "llama-batched-bench", command)
     results = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     if not results:
         raise SystemExit("llama-batched-bench printed no result")
     return median(result["speed_pp" if prefill else "speed_tg"] for result in results)
+
+
+def _run(folder: Path, program: str, arguments: list[str]) -> str:
+    """What the program prints; it loads the libraries beside it, wherever it was built."""
+    libraries = {"LD_LIBRARY_PATH": str(folder.resolve())}
+    return turns.output(program, [str(folder / program), *arguments], libraries)
 
 
 def _options() -> argparse.Namespace:
