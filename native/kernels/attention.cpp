@@ -48,7 +48,8 @@ inline void write(Bf16* p, F v, int n) { store_bf16(&p->bits, v, n); }
 inline int min_of(int a, int b) { return a < b ? a : b; }
 inline int max_of(int a, int b) { return a > b ? a : b; }
 
-// Vectors of the cache to hold against `rows` rows: a power of two; more than 4 streams of memory are slower.
+// Vectors of the cache to hold against `rows` rows: a power of two. More than 4 streams of memory
+// are slower.
 constexpr int vectors_for(int rows) {
   int vectors = 4;
   while (vectors > 1 && vectors * rows > kAccumulators) vectors /= 2;
