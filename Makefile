@@ -11,7 +11,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 export PIP_ROOT_USER_ACTION = ignore
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
-NATIVE_SOURCES := CMakeLists.txt $(wildcard native/*)
+NATIVE_SOURCES := CMakeLists.txt $(shell find native -name "*.[ch]pp" -o -name "*.cmake")
 # Each stamp says: this step was done with these sources.
 CREATED := $(VENV)/.created
 INSTALLED := $(VENV)/.installed
