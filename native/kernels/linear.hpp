@@ -14,6 +14,8 @@ constexpr int kPanel = 32;
 constexpr int kPadding = 64;
 // Float sums are taken over blocks of so many k in order, and the blocks added in order.
 constexpr int kSumBlock = 256;
+// Rows of activations, and bytes of each, that lie together in a tile.
+constexpr int kRowTile = 16, kRowTileBytes = 64;
 
 // A matrix [N, K] in panels of 32 channels, zero-padded to [N/32 up, K/64 up]:
 //   fp32, fp16  [panel][k][32]
@@ -40,11 +42,14 @@ struct Outliers {
 
 // Rows of activations as a product wants them.
 //   fp32, fp16 weights: float; bf16: bfloat16 bits; int8: signed bytes.
-// Padded with zeros to padded_k. `stride` (bytes) is no multiple of 4 KiB, so that the rows of a
-// tile do not compete for one set of the L1 cache.
+// Padded with zeros to padded_k. With tile_rows = 0 a row follows the other after `stride` bytes,
+// which is no multiple of 4 KiB, so that neighbouring rows do not compete for one set of the L1
+// cache. Else they lie in tiles, [row / 16][byte / 64][tile_rows][64], `stride` bytes from one row
+// of tiles to the next; what the rows beyond the last one hold is never used.
 struct PackedRows {
   const void* data;
   std::size_t stride;
+  int tile_rows;                  // 16, or all rows if they are fewer; 0: no tiles
   const float* scales;            // int8: [row][groups of activation]
   const std::int32_t* offsets;    // int8: [row][groups of the sums], -128 · sum of the row's bytes
   const Outliers* outliers;       // int8: [row]
@@ -77,7 +82,10 @@ struct LinearKernels {
   // the others are the row's as in PackedRows (int8 only). The padding is written too.
   void (*pack_row[4])(const LinearWeight& weight, const float* row, void* data, float* scales,
                       std::int32_t* offsets, Outliers* outliers);
-  // Rows [row_begin, row_end) times panels [panel_begin, panel_end).
+  // From so many rows on products want them in tiles; 0: never.
+  int fewest_tiled[4];
+  // Rows [row_begin, row_end) times panels [panel_begin, panel_end). With tiles row_begin is a
+  // multiple of 16.
   void (*multiply[4])(const Product& product, int row_begin, int row_end, int panel_begin,
                       int panel_end);
 };

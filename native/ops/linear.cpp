@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <new>
 
@@ -60,7 +61,7 @@ class Scratch {
 // What products need besides their arguments.
 struct Workspace {
   std::mutex in_use;
-  Scratch rows, scales, offsets, outliers, floats;
+  Scratch rows, scales, offsets, outliers, floats, lines;
 };
 
 Workspace& workspace() {
@@ -92,18 +93,24 @@ std::size_t row_stride(const LinearWeight& weight) {
   return (lines | 1) * kLine;
 }
 
+// The size of blocks of about equal size, at most `most` (or one `unit` more), in whole units.
+int even_block(int rows, int most, int unit) {
+  if (rows <= most) return rows;
+  return static_cast<int>(round_up(ceil_div(rows, ceil_div(rows, most)), unit));
+}
+
 // Rows that are multiplied with a panel before the next panel is read: as many as stay in the L2
-// cache beside this panel and the next, in blocks of about equal size. Float kernels do this
-// themselves, with parts of K.
-int rows_per_block(const LinearWeight& weight, int rows, std::size_t stride) {
+// cache beside this panel and the next, in blocks of about equal size. Float kernels and those that
+// want tiles cut K to that end; the latter are given a step of prefill and some rows of decoding.
+int rows_per_block(const LinearWeight& weight, int rows, const PackedRows& packed) {
+  constexpr int kFewest = 32, kMostTiled = 288;
+  if (packed.tile_rows) return even_block(rows, kMostTiled, kFewest);
   if (weight.dtype != DType::int8) return rows;
-  constexpr int kFewest = 32;
   const std::size_t l2 = l2_bytes();
   const std::size_t panels = 2 * bytes_of(weight.dtype) * kPanel * weight.padded_k;
   const std::size_t room = std::max(l2 / 4, panels < l2 ? (l2 - panels) / 8 * 7 : 0);
-  const int most = std::max<int>(kFewest, static_cast<int>(room / stride));
-  if (rows <= most) return rows;
-  return static_cast<int>(round_up(ceil_div(rows, ceil_div(rows, most)), kFewest));
+  const int most = std::max<int>(kFewest, static_cast<int>(room / packed.stride));
+  return even_block(rows, most, kFewest);
 }
 
 // A rough guess of the time of `panels` panels, on the small side.
@@ -150,14 +157,27 @@ const float* input_row(const Call& call, int row, float* made) {
   std::abort();
 }
 
+// Puts a packed row among the tiles.
+void place_in_tiles(const char* row, std::size_t bytes, char* tiles, const PackedRows& rows,
+                    int index) {
+  char* to = tiles + index / kRowTile * rows.stride + index % kRowTile * kRowTileBytes;
+  for (std::size_t i = 0; i < bytes; i += kRowTileBytes)
+    std::memcpy(to + i * rows.tile_rows, row + i, kRowTileBytes);
+}
+
 PackedRows pack_rows(const Call& call, Workspace& space) {
   const LinearWeight& weight = call.weight;
   const bool integers = weight.dtype == DType::int8;
-  const std::size_t stride = row_stride(weight);
+  const std::size_t row_bytes = weight.padded_k * packed_bytes(weight.dtype);
+  const int fewest_tiled = kernels().linear.fewest_tiled[static_cast<int>(weight.dtype)];
+  const bool tiled = fewest_tiled && call.rows >= fewest_tiled;
+  const int tile_rows = tiled ? std::min(call.rows, kRowTile) : 0;
+  const std::size_t stride = tiled ? tile_rows * row_bytes : row_stride(weight);
   const int scales_per_row = integers ? groups(weight, weight.activation_group) : 0;
   const int offsets_per_row = integers ? groups(weight, sum_group(weight)) : 0;
 
-  auto* data = static_cast<char*>(space.rows.get(call.rows * stride));
+  const int strides = tiled ? ceil_div(call.rows, kRowTile) : call.rows;
+  auto* data = static_cast<char*>(space.rows.get(strides * stride));
   auto* scales =
       static_cast<float*>(space.scales.get(call.rows * scales_per_row * sizeof(float)));
   auto* offsets = static_cast<std::int32_t*>(
@@ -166,6 +186,8 @@ PackedRows pack_rows(const Call& call, Workspace& space) {
       static_cast<Outliers*>(space.outliers.get(integers ? call.rows * sizeof(Outliers) : 0));
   const std::size_t width = round_up(weight.padded_k, kLine / sizeof(float));
   auto* floats = static_cast<float*>(space.floats.get(pool().threads() * width * sizeof(float)));
+  auto* lines = static_cast<char*>(space.lines.get(tiled ? pool().threads() * row_bytes : 0));
+  const PackedRows packed{data, stride, tile_rows, scales, offsets, outliers};
 
   // About 1 ns per four numbers; a row is never worth cutting.
   constexpr int kPieceNumbers = 16 << 10;
@@ -175,12 +197,14 @@ PackedRows pack_rows(const Call& call, Workspace& space) {
     const int end = std::min(call.rows, (index + 1) * piece);
     for (int row = index * piece; row < end; row++) {
       const float* input = input_row(call, row, floats + thread * width);
+      char* to = tiled ? lines + thread * row_bytes : data + row * stride;
       kernels().linear.pack_row[static_cast<int>(weight.dtype)](
-          weight, input, data + row * stride, scales + row * scales_per_row,
+          weight, input, to, scales + row * scales_per_row,
           offsets + row * offsets_per_row, outliers + row);
+      if (tiled) place_in_tiles(to, row_bytes, data, packed, row);
     }
   });
-  return {data, stride, scales, offsets, outliers};
+  return packed;
 }
 
 // Boundaries of pieces of `count` panels: large ones first, so that a thread reads long stretches
@@ -216,13 +240,13 @@ void multiply(const Product& product, int rows) {
   constexpr double kAlone = 4, kSmallest = 4;  // microseconds
   const double whole = microseconds(weight, rows, panels);
   if (whole < kAlone || threads == 1) {
-    const int block = rows_per_block(weight, rows, product.rows.stride);
+    const int block = rows_per_block(weight, rows, product.rows);
     for (int row = 0; row < rows; row += block)
       kernel(product, row, std::min(rows, row + block), 0, panels);
     return;
   }
   // All panels of one block of rows before the next block, which then takes its place in L2.
-  const int block = rows_per_block(weight, rows, product.rows.stride);
+  const int block = rows_per_block(weight, rows, product.rows);
   const int blocks = ceil_div(rows, block);
   const int smallest = static_cast<int>(kSmallest * panels * blocks / whole) + 1;
   const Pieces pieces(panels, threads, std::min(smallest, ceil_div(panels, threads)));

@@ -1,14 +1,16 @@
-// The eight tiles as the products of this directory use them: each has rows of 64 bytes.
+// The eight tile registers as the products of this directory use them, and the one loop that
+// multiplies. Every row of a tile has 64 bytes: 64 int8 or 32 bfloat16 numbers of K.
 #pragma once
 
 #include <immintrin.h>
 
-#include <cstdint>
+#include "kernels/linear.hpp"
 
 namespace homerun::amx {
 
-constexpr int kTile = 16;         // rows, and channels, of a tile of sums
-constexpr int kTileRowBytes = 64;
+constexpr int kTile = kRowTile;       // rows, and channels, of a tile of sums
+constexpr int kStep = kRowTileBytes;  // bytes of K of a row that one instruction multiplies
+constexpr int kStepWeights = kStep * kPanel;
 
 // Sums of the upper 16 rows (0, 1: left, right channels), of the lower (2, 3); rows (4 upper, 5
 // lower); weights (6 left, 7 right).
@@ -20,28 +22,95 @@ struct alignas(64) TileShapes {
   std::uint8_t rows[16] = {};
 };
 
-// The tiles are set up for `upper` and `lower` rows (each 1 to 16; lower may be 0).
+// The tiles are set up while this lives. `rows`: of the tiles of rows and of sums, 1 to 16.
 class Tiles {
  public:
-  Tiles() = default;
+  explicit Tiles(int rows) {
+    TileShapes shapes;
+    for (int i = 0; i < 8; i++) {
+      shapes.rows[i] = static_cast<std::uint8_t>(i < 6 ? rows : kTile);
+      shapes.row_bytes[i] = kStep;
+    }
+    // Not the intrinsic: GCC 12 believes that it reads 8 bytes, and may leave out the others.
+    asm volatile("ldtilecfg %0" : : "m"(shapes));
+  }
   Tiles(const Tiles&) = delete;
   ~Tiles() { _tile_release(); }
-
-  void shape(int upper, int lower) {
-    if (upper == upper_ && lower == lower_) return;
-    upper_ = upper;
-    lower_ = lower;
-    TileShapes shapes;
-    const int rows[8] = {upper, upper, lower, lower, upper, lower, kTile, kTile};
-    for (int i = 0; i < 8; i++) {
-      shapes.rows[i] = static_cast<std::uint8_t>(rows[i]);
-      shapes.row_bytes[i] = rows[i] ? kTileRowBytes : 0;
-    }
-    _tile_loadconfig(&shapes);
-  }
-
- private:
-  int upper_ = 0, lower_ = 0;
 };
+
+// What to have in the L2 cache soon, so many lines per step. Only addresses.
+struct Ahead {
+  const char* next;
+  int lines;
+};
+
+// From one row of sums to the next.
+constexpr int kSumsStride = kPanel * 4;
+// Of a panel: from the numbers of K that an instruction adds up to the next.
+constexpr int kWeightsStride = kPanel * 4;
+constexpr int kLine = 64;
+
+// The rows of a pair of tiles.
+struct PairRows {
+  const char* upper;
+  const char* lower;
+  int step_bytes;  // from one step to the next
+};
+
+// sums [rows][32] = (or +=, unless `first`) rows · weights over `steps` steps of K.
+// Lower: whether there is a lower tile of rows.
+template <DType dtype, bool Lower>
+void add_products(PairRows rows, const char* weights, int steps, bool first, char* sums,
+                  Ahead& ahead) {
+  char* lower_sums = sums + kTile * kSumsStride;
+  if (first) {
+    _tile_zero(0);
+    _tile_zero(1);
+    if constexpr (Lower) {
+      _tile_zero(2);
+      _tile_zero(3);
+    }
+  } else {
+    _tile_loadd(0, sums, kSumsStride);
+    _tile_loadd(1, sums + kStep, kSumsStride);
+    if constexpr (Lower) {
+      _tile_loadd(2, lower_sums, kSumsStride);
+      _tile_loadd(3, lower_sums + kStep, kSumsStride);
+    }
+  }
+  for (int step = 0; step < steps; step++) {
+    for (int line = 0; line < ahead.lines; line++, ahead.next += kLine)
+      __builtin_prefetch(ahead.next, 0, 2);
+    _tile_loadd(6, weights, kWeightsStride);
+    _tile_loadd(4, rows.upper, kStep);
+    _tile_loadd(7, weights + kStep, kWeightsStride);
+    if constexpr (dtype == DType::int8) {
+      _tile_dpbsud(0, 4, 6);
+      _tile_dpbsud(1, 4, 7);
+    } else {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+    }
+    if constexpr (Lower) {
+      _tile_loadd(5, rows.lower, kStep);
+      if constexpr (dtype == DType::int8) {
+        _tile_dpbsud(2, 5, 6);
+        _tile_dpbsud(3, 5, 7);
+      } else {
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+      }
+    }
+    weights += kStepWeights;
+    rows.upper += rows.step_bytes;
+    rows.lower += rows.step_bytes;
+  }
+  _tile_stored(0, sums, kSumsStride);
+  _tile_stored(1, sums + kStep, kSumsStride);
+  if constexpr (Lower) {
+    _tile_stored(2, lower_sums, kSumsStride);
+    _tile_stored(3, lower_sums + kStep, kSumsStride);
+  }
+}
 
 }  // namespace homerun::amx
