@@ -6,12 +6,14 @@
 // sleepy to enter is not waited for.
 #include "thread_pool.hpp"
 
-#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include "plain_floats.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -51,44 +53,13 @@ bool spin(Done done) {
   return false;
 }
 
-// Rounding to nearest with denormal numbers, whatever another library has set on this thread:
-// results must not depend on which thread computed them.
-class PlainFloats {
- public:
-#if defined(__x86_64__)
-  PlainFloats() : before_(_mm_getcsr()) {
-    if ((before_ & kModes) != kPlain) _mm_setcsr((before_ & ~kModes) | kPlain);
-  }
-  ~PlainFloats() {
-    if ((before_ & kModes) != kPlain) _mm_setcsr(before_);
-  }
-
- private:
-  // Denormals are zero, exceptions masked, rounding, flush to zero.
-  static constexpr unsigned kModes = 0xffc0, kPlain = 0x1f80;
-  unsigned before_;
-#elif defined(__aarch64__)
-  PlainFloats() {
-    __asm__ volatile("mrs %0, fpcr" : "=r"(before_));
-    if (before_) __asm__ volatile("msr fpcr, %0" : : "r"(std::uint64_t{0}));
-  }
-  ~PlainFloats() {
-    if (before_) __asm__ volatile("msr fpcr, %0" : : "r"(before_));
-  }
-
- private:
-  std::uint64_t before_;
-#else
-  PlainFloats() {}
-#endif
-};
-
-// One operation at a time in the process. A fork waits for the end of the one that runs, so that the
-// child finds nothing half done; there the workers of `forks` ago do not exist.
+// Whoever has it has the turn. A fork takes it too, hence waits for the end of the operation that
+// runs, so that the child finds nothing half done; there the workers of `forks` ago do not exist.
 std::mutex& turn() {
   static std::mutex one;
   return one;
 }
+thread_local int turns_held = 0;  // of this thread
 int forks = 0;
 
 void watch_forks() {
@@ -118,13 +89,56 @@ class SignalsBlocked {
 #endif
 };
 
+#if defined(__unix__) || defined(__APPLE__)
+// std::thread with a stack for the largest kernel, which keeps 256 KiB there: the system's own size
+// can be less (128 KiB with musl).
+class Thread {
+ public:
+  // Calls body(). Throws std::system_error.
+  template <class Body>
+  explicit Thread(Body body) {
+    auto owned = std::make_unique<Body>(std::move(body));
+    const auto start = [](void* pointer) -> void* {
+      const std::unique_ptr<Body> mine(static_cast<Body*>(pointer));
+      (*mine)();
+      return nullptr;
+    };
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, kStack);
+    const int error = pthread_create(&thread_, &attributes, start, owned.get());
+    pthread_attr_destroy(&attributes);
+    if (error) throw std::system_error(error, std::generic_category());
+    (void)owned.release();
+  }
+  void join() { pthread_join(thread_, nullptr); }
+
+ private:
+  static constexpr std::size_t kStack = std::size_t{2} << 20;
+  pthread_t thread_;
+};
+#else
+using Thread = std::thread;
+#endif
+
 }  // namespace
+
+Turn::Turn() {
+  if (turns_held == 0) turn().lock();
+  turns_held++;
+}
+
+Turn::~Turn() {
+  turns_held--;
+  if (turns_held == 0) turn().unlock();
+}
 
 struct ThreadPool::Crew {
   explicit Crew(int workers) : forks_then_(forks) {
     const SignalsBlocked blocked;
     spins_ = workers < usable_cpus();
     try {
+      threads_.reserve(workers);
       for (int i = 1; i <= workers; i++) threads_.emplace_back([this, i] { work(i); });
     } catch (const std::system_error&) {
       // The system gives no more threads: fewer do it too.
@@ -134,7 +148,7 @@ struct ThreadPool::Crew {
   ~Crew() {
     ending_ = true;
     announce();
-    for (std::thread& thread : threads_) thread.join();
+    for (Thread& thread : threads_) thread.join();
   }
 
   bool in_this_process() const { return forks_then_ == forks; }
@@ -182,7 +196,7 @@ struct ThreadPool::Crew {
   }
 
   void work(int thread) {
-    const PlainFloats modes;
+    const PlainFloats plain;
     std::uint32_t seen = 0;
     for (;;) {
       const auto something_new = [&] {
@@ -207,17 +221,17 @@ struct ThreadPool::Crew {
   std::int64_t count_ = 0;
   alignas(64) std::atomic<std::uint32_t> gate_{0};
   alignas(64) std::atomic<std::int64_t> next_{0};
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
 };
 
 ThreadPool::ThreadPool(int threads) : threads_(threads < 1 ? 1 : threads) { watch_forks(); }
 
 ThreadPool::~ThreadPool() { set_threads(1); }
 
-int ThreadPool::threads() const { return threads_; }
+int ThreadPool::threads() const { return threads_.load(std::memory_order_relaxed); }
 
 void ThreadPool::set_threads(int threads) {
-  const std::lock_guard lock(turn());
+  const Turn mine;
   // In a forked child the workers have gone and cannot be joined: their crew is forgotten.
   if (crew_ && !crew_->in_this_process()) (void)crew_.release();
   crew_.reset();
@@ -225,14 +239,14 @@ void ThreadPool::set_threads(int threads) {
 }
 
 void ThreadPool::run_erased(std::int64_t count, Call call, void* context) noexcept {
-  const PlainFloats modes;
-  if (count <= 1 || threads_ == 1) {
+  const PlainFloats plain;
+  if (count <= 1 || threads() == 1) {
     for (std::int64_t i = 0; i < count; i++) call(context, i, 0);
     return;
   }
-  const std::lock_guard lock(turn());
+  const Turn mine;
   if (crew_ && !crew_->in_this_process()) (void)crew_.release();
-  if (!crew_) crew_ = std::make_unique<Crew>(threads_ - 1);
+  if (!crew_) crew_ = std::make_unique<Crew>(threads() - 1);
   crew_->run(count, call, context);
 }
 

@@ -1,5 +1,5 @@
 // The Python face of the kernels: homerun._native.
-// Knows both sides' types; computes nothing. Its signatures are repeated in src/homerun/_native.pyi.
+// Knows both sides' types; computes nothing. src/homerun/_native.pyi repeats its signatures.
 #include "bindings/bindings.hpp"
 
 #include <chrono>
@@ -38,16 +38,26 @@ nb::list instruction_sets() {
 }
 
 void set_threads(int threads) {
-  if (threads < 0) throw nb::value_error("threads must be at least 1, or 0 for one per usable CPU");
+  constexpr int kMost = 1024;  // as the setting
+  if (threads < 0 || threads > kMost)
+    throw nb::value_error("threads must be at least 1 and at most 1024, or 0: one per usable CPU");
+  const GilReleased released;
   homerun::set_threads(threads ? threads : homerun::usable_cpus());
+}
+
+bool force_instruction_set(const char* name) {
+  const GilReleased released;
+  return homerun::force_instruction_set(name);
 }
 
 // Work of no use, shared out as an operation is.
 nb::list share_out(std::int64_t pieces, double seconds) {
   using Clock = std::chrono::steady_clock;
-  std::vector<std::int64_t> done(homerun::pool().threads());
+  std::vector<std::int64_t> done;
   {
     const GilReleased released;
+    const homerun::Turn mine;
+    done.resize(homerun::pool().threads());
     homerun::pool().run(pieces, [&](std::int64_t, int thread) {
       const auto end = Clock::now() + std::chrono::duration<double>(seconds);
       while (Clock::now() < end) continue;
@@ -68,8 +78,9 @@ NB_MODULE(_native, m) {
         "process may use each.");
   m.def("instruction_set", &homerun::instruction_set,
         "The set in use: amx, avx512_bf16, avx512_vnni, avx2, neon or portable.");
-  m.def("force_instruction_set", &homerun::force_instruction_set, nb::arg("name"),
-        "Uses another set from now on; false, and nothing changed, if it cannot be had here.");
+  m.def("force_instruction_set", &force_instruction_set, nb::arg("name"),
+        "Uses another set after the operation that runs; false, and nothing changed, if it cannot "
+        "be had here.");
   m.def("instruction_sets", &instruction_sets,
         "The sets that can be forced here, worst first.");
   m.def("set_threads", &set_threads, nb::arg("threads"),

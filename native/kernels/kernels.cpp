@@ -2,11 +2,13 @@
 #include "kernels/kernels.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <iterator>
-#include <memory>
+#include <vector>
 
 #include "cpu_features.hpp"
+#include "thread_pool.hpp"
 
 namespace homerun {
 
@@ -74,51 +76,58 @@ const Level kLevels[] = {
 #endif
 };
 
+// A level's table, of what all usable levels up to it have.
 struct Selection {
   Kernels table{};
-  const char* name = "none";
+  const char* name = nullptr;
 };
 
-// Fills up to the level `name`, or up to the best usable one. Null if `name` cannot be had.
-std::unique_ptr<Selection> select(const char* name) {
-  auto selection = std::make_unique<Selection>();
-  for (const Level& level : kLevels) {
-    if (!level.usable(cpu_features())) continue;
-    level.fill(selection->table);
-    selection->name = level.name;
-    if (name && !std::strcmp(level.name, name)) return selection;
-  }
-  return name ? nullptr : std::move(selection);
+// One per usable level, worst first. They stay for good: whoever computes with one may go on with
+// it while another is chosen, or while the process ends.
+const std::vector<Selection>& selections() {
+  static const auto& all = *new std::vector<Selection>([] {
+    std::vector<Selection> usable;
+    Selection next;
+    for (const Level& level : kLevels) {
+      if (!level.usable(cpu_features())) continue;
+      level.fill(next.table);
+      next.name = level.name;
+      usable.push_back(next);
+    }
+    return usable;
+  }());
+  return all;
 }
 
-std::unique_ptr<Selection>& selected() {
-  // Never destroyed: a thread may still compute while the process ends.
-  static auto& current = *new std::unique_ptr<Selection>(select(nullptr));
+std::atomic<const Selection*>& selected() {
+  static std::atomic<const Selection*> current = &selections().back();
   return current;
 }
 
 }  // namespace
 
-const Kernels& kernels() { return selected()->table; }
+const Kernels& kernels() { return selected().load()->table; }
 
-const char* instruction_set() { return selected()->name; }
+const char* instruction_set() { return selected().load()->name; }
 
 const char* const* instruction_sets() {
-  static const auto usable = [] {
-    std::array<const char*, std::size(kLevels) + 1> names{};
-    auto next = names.begin();
-    for (const Level& level : kLevels)
-      if (level.usable(cpu_features())) *next++ = level.name;
-    return names;
+  static const auto names = [] {
+    std::array<const char*, std::size(kLevels) + 1> usable{};
+    auto next = usable.begin();
+    for (const Selection& selection : selections()) *next++ = selection.name;
+    return usable;
   }();
-  return usable.data();
+  return names.data();
 }
 
 bool force_instruction_set(const char* name) {
-  std::unique_ptr<Selection> wanted = select(name);
-  if (!wanted) return false;
-  selected() = std::move(wanted);
-  return true;
+  for (const Selection& selection : selections()) {
+    if (std::strcmp(selection.name, name)) continue;
+    const Turn mine;  // an operation ends with the set that it began with
+    selected().store(&selection);
+    return true;
+  }
+  return false;
 }
 
 }  // namespace homerun

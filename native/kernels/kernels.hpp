@@ -29,7 +29,8 @@ const char* instruction_set();
 // The names of those that this build and this CPU have, worst first; a null pointer ends the array.
 const char* const* instruction_sets();
 
-// False if this build or this CPU has no such set; then nothing changes.
+// Waits for the operation that runs. False if this build or this CPU has no such set; then nothing
+// changes.
 bool force_instruction_set(const char* name);
 
 }  // namespace homerun

@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <type_traits>
 
 #include "kernels/kernels.hpp"
 #include "ops/clock.hpp"
+#include "ops/scratch.hpp"
+#include "plain_floats.hpp"
 #include "thread_pool.hpp"
 
 namespace homerun {
@@ -24,29 +23,8 @@ constexpr int kLeastRowsPerItem = 32;
 constexpr int kItemsPerThread = 4;
 constexpr int kRowsPerStore = kBlock;
 
-// Memory that grows and is kept for the next call.
-class Scratch {
- public:
-  float* floats(std::size_t count) {
-    if (count > size_) {
-      memory_.reset();
-      memory_.reset(new (std::align_val_t{kAlignment}) float[count]);
-      size_ = count;
-    }
-    return memory_.get();
-  }
-
- private:
-  static constexpr std::size_t kAlignment = 64;
-  struct Free {
-    void operator()(float* p) const { operator delete[](p, std::align_val_t{kAlignment}); }
-  };
-  std::unique_ptr<float[], Free> memory_;
-  std::size_t size_ = 0;
-};
-
 // Whole cache lines, so that threads do not share one.
-std::size_t round_up(std::size_t floats) { return (floats + 15) / 16 * 16; }
+std::size_t whole_lines(std::size_t floats) { return round_up(floats, kLine / sizeof(float)); }
 
 // Some tokens of a segment, for every KV head.
 struct RowBlock {
@@ -96,9 +74,9 @@ class Attention {
       most_scratch = std::max(most_scratch, kernels_.scratch_floats(rows));
       most_tiles = std::max(most_tiles, rows.tiles());
     }
-    queries_floats_ = round_up(most_rows * cache_.head_dim);
-    scratch_floats_ = round_up(most_scratch);
-    part_floats_ = round_up(Contribution::floats(static_cast<int>(most_rows), cache_.head_dim));
+    queries_floats_ = whole_lines(most_rows * cache_.head_dim);
+    scratch_floats_ = whole_lines(most_scratch);
+    part_floats_ = whole_lines(Contribution::floats(static_cast<int>(most_rows), cache_.head_dim));
     const int threads = pool().threads();
     if (most_tiles > 1 && std::size_t(items()) < wanted_items_) {
       by_tiles(threads, most_tiles);
@@ -129,7 +107,7 @@ class Attention {
   // One item does all tiles of its rows.
   void by_rows(int threads) {
     const std::size_t each = queries_floats_ + scratch_floats_ + 2 * part_floats_;
-    float* memory = scratch().floats(each * threads);
+    float* memory = scratch(each * threads);
     pool().run(items(), [&](std::int64_t item, int thread) {
       float* scaled = memory + each * thread;
       float* work = scaled + queries_floats_;
@@ -150,7 +128,7 @@ class Attention {
   // First every tile of every row block, then for each row block the tiles in order.
   void by_tiles(int threads, int most_tiles) {
     const std::size_t each = queries_floats_ + scratch_floats_;
-    float* memory = scratch().floats(each * threads + part_floats_ * items() * most_tiles);
+    float* memory = scratch(each * threads + part_floats_ * items() * most_tiles);
     float* parts = memory + each * threads;
     const auto part = [&](std::int64_t item, int tile, const QueryRows& rows) {
       return Contribution::in(parts + part_floats_ * (item * most_tiles + tile), rows.rows());
@@ -173,9 +151,11 @@ class Attention {
     });
   }
 
-  static Scratch& scratch() {
-    thread_local Scratch memory;
-    return memory;
+  // For who has the turn.
+  static float* scratch(std::size_t floats) {
+    // Never destroyed: a thread may still compute while the process ends.
+    static Scratch& memory = *new Scratch;
+    return static_cast<float*>(memory.get(floats * sizeof(float)));
   }
 
   const CacheLayer& cache_;
@@ -197,6 +177,8 @@ void attention(const CacheLayer& cache, int heads, const AttentionPlan& plan, co
                float* out) {
   assert(heads % cache.kv_heads == 0);
   const Timed timed(Work::attention);
+  const PlainFloats plain;
+  const Turn mine;
   if (plan.rows > 0) Attention(cache, heads, plan, queries, out).run();
 }
 
@@ -204,6 +186,7 @@ void rotate_and_store(const CacheLayer& cache, int heads, int rows, const float*
                       const float* cosines, const float* sines, const std::int64_t* slots,
                       float* queries) {
   const Timed timed(Work::other);
+  const PlainFloats plain;
   const auto one = kernels().attention.rotate_and_store[static_cast<int>(cache.dtype)];
   const std::size_t width = std::size_t(heads + 2 * cache.kv_heads) * cache.head_dim;
   const std::size_t half = cache.head_dim / 2;

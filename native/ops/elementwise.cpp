@@ -5,6 +5,8 @@
 
 #include "kernels/kernels.hpp"
 #include "ops/clock.hpp"
+#include "ops/linear.hpp"
+#include "plain_floats.hpp"
 #include "thread_pool.hpp"
 
 namespace homerun {
@@ -27,8 +29,6 @@ void for_rows(std::int64_t rows, int width, Body&& body) {
   });
 }
 
-std::size_t bytes_of(DType dtype) { return dtype == DType::fp32 ? 4 : 2; }
-
 }  // namespace
 
 bool embed(const Table& table, const std::int32_t* ids, std::int64_t count, float scale,
@@ -37,6 +37,7 @@ bool embed(const Table& table, const std::int32_t* ids, std::int64_t count, floa
                                  [&](std::int32_t id) { return id >= 0 && id < table.rows; });
   if (!valid) return false;
   const Timed timed(Work::other);
+  const PlainFloats plain;
   const auto* bytes = static_cast<const char*>(table.data);
   const std::size_t stride = bytes_of(table.dtype) * static_cast<std::size_t>(table.width);
   const auto kernel = kernels().elementwise.embed;
@@ -50,6 +51,7 @@ bool embed(const Table& table, const std::int32_t* ids, std::int64_t count, floa
 void rms_norm(const float* x, const float* weight, float eps, std::int64_t rows, int width,
               float* out) {
   const Timed timed(Work::other);
+  const PlainFloats plain;
   const auto kernel = kernels().elementwise.rms_norm;
   for_rows(rows, width,
            [&](std::int64_t i) { kernel(x + i * width, weight, eps, width, out + i * width); });
@@ -57,6 +59,7 @@ void rms_norm(const float* x, const float* weight, float eps, std::int64_t rows,
 
 void gated(const float* gate_up, Activation activation, std::int64_t rows, int width, float* out) {
   const Timed timed(Work::other);
+  const PlainFloats plain;
   const auto kernel = kernels().elementwise.gated;
   for_rows(rows, width, [&](std::int64_t i) {
     kernel(gate_up + 2 * i * width, activation, width, out + i * width);

@@ -6,61 +6,24 @@
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
-#include <new>
 
 #include "kernels/kernels.hpp"
 #include "ops/clock.hpp"
+#include "ops/scratch.hpp"
+#include "plain_floats.hpp"
 #include "thread_pool.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
-#include <sys/mman.h>
 #include <unistd.h>
 #endif
 
 namespace homerun {
 namespace {
 
-constexpr std::size_t kLine = 64;  // of a cache
-
-constexpr std::size_t round_up(std::size_t n, std::size_t unit) {
-  return (n + unit - 1) / unit * unit;
-}
 constexpr int ceil_div(int n, int unit) { return (n + unit - 1) / unit; }
 
-// Memory that is kept between calls and grows when a call needs more; its contents do not survive.
-class Scratch {
- public:
-  ~Scratch() { std::free(memory_); }
-
-  void* get(std::size_t bytes) {
-    if (bytes > size_) grow(bytes);
-    return memory_;
-  }
-
- private:
-  void grow(std::size_t bytes) {
-    constexpr std::size_t kHugePage = std::size_t{2} << 20;
-    const bool large = bytes >= kHugePage;
-    const std::size_t alignment = large ? kHugePage : kLine;
-    std::free(memory_);
-    size_ = 0;
-    bytes = round_up(bytes + bytes / 4, alignment);
-    memory_ = std::aligned_alloc(alignment, bytes);
-    if (!memory_) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-    if (large) madvise(memory_, bytes, MADV_HUGEPAGE);  // fewer misses of the TLB; a wish only
-#endif
-    size_ = bytes;
-  }
-
-  void* memory_ = nullptr;
-  std::size_t size_ = 0;
-};
-
-// What products need besides their arguments.
+// What products need besides their arguments. For who has the turn.
 struct Workspace {
-  std::mutex in_use;
   Scratch rows, scales, offsets, outliers, floats, lines;
 };
 
@@ -183,7 +146,7 @@ PackedRows pack_rows(const Call& call, Workspace& space) {
   auto* offsets = static_cast<std::int32_t*>(
       space.offsets.get(call.rows * offsets_per_row * sizeof(std::int32_t)));
   auto* outliers =
-      static_cast<Outliers*>(space.outliers.get(integers ? call.rows * sizeof(Outliers) : 0));
+      static_cast<Outliers*>(space.outliers.get(call.rows * sizeof(Outliers)));
   const std::size_t width = round_up(weight.padded_k, kLine / sizeof(float));
   auto* floats = static_cast<float*>(space.floats.get(pool().threads() * width * sizeof(float)));
   auto* lines = static_cast<char*>(space.lines.get(tiled ? pool().threads() * row_bytes : 0));
@@ -268,12 +231,18 @@ bool linear_available(DType dtype) {
 void linear(const LinearWeight& weight, const Prologue& prologue, const float* x,
             std::size_t x_stride, int rows, float* out, std::size_t out_stride, bool add) {
   assert(linear_available(weight.dtype));
-  if (rows == 0) return;
+  // More rows at once save nothing, and would need more memory.
+  constexpr int kMostRows = 16 << 10;
   const Timed timed(Work::linear, std::int64_t{rows} * weight.n * weight.k);
+  const PlainFloats plain;
+  const Turn mine;
   Workspace& space = workspace();
-  const std::lock_guard<std::mutex> only_one(space.in_use);
-  const PackedRows packed = pack_rows({weight, prologue, x, x_stride, rows}, space);
-  multiply({&weight, packed, out, out_stride, add}, rows);
+  for (int row = 0; row < rows; row += kMostRows) {
+    const int some = std::min(kMostRows, rows - row);
+    const PackedRows packed =
+        pack_rows({weight, prologue, x + row * x_stride, x_stride, some}, space);
+    multiply({&weight, packed, out + row * out_stride, out_stride, add}, some);
+  }
 }
 
 }  // namespace homerun

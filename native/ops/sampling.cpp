@@ -18,6 +18,7 @@
 
 #include "kernels/kernels.hpp"
 #include "ops/clock.hpp"
+#include "plain_floats.hpp"
 #include "thread_pool.hpp"
 
 namespace homerun {
@@ -427,7 +428,8 @@ class RowSampler {
 }  // namespace
 
 void sample_rows(const SamplingRow* rows, int count, int vocab, std::int32_t* results) {
-  Timed timed(Work::other);
+  const Timed timed(Work::other);
+  const PlainFloats plain;
   const auto sample = [&](std::int64_t row) {
     thread_local Scratch scratch;
     results[row] = RowSampler(rows[row], vocab, scratch).token();
