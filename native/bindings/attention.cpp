@@ -1,44 +1,29 @@
 // Attention and the paged cache for Python: checks what NumPy hands over, then leaves the GIL.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-
 #include <algorithm>
-#include <cstring>
-#include <string>
 
-#include "bindings/bindings.hpp"
+#include "bindings/arrays.hpp"
 #include "ops/attention.hpp"
+#include "ops/linear.hpp"
 
 namespace {
 
 using homerun::AttentionPlan;
 using homerun::AttentionSegment;
 using homerun::CacheLayer;
-using homerun::DType;
 
-template <class T, int kDims>
-using Input = nb::ndarray<const T, nb::ndim<kDims>, nb::c_contig, nb::device::cpu>;
-template <class T, int kDims>
-using Output = nb::ndarray<T, nb::ndim<kDims>, nb::c_contig, nb::device::cpu>;
 using CacheArray = nb::ndarray<nb::ndim<5>, nb::c_contig, nb::device::cpu>;
 
-void require(bool holds, const char* message) {
-  if (!holds) throw nb::value_error(message);
-}
-
-DType cache_dtype(const char* name, const CacheArray& array) {
-  const auto is = [&](nb::dlpack::dtype type) { return array.dtype() == type; };
-  const nb::dlpack::dtype half{static_cast<std::uint8_t>(nb::dlpack::dtype_code::Float), 16, 1};
-  if (!std::strcmp(name, "fp32") && is(nb::dtype<float>())) return DType::fp32;
-  if (!std::strcmp(name, "fp16") && is(half)) return DType::fp16;
-  if (!std::strcmp(name, "bf16") && is(nb::dtype<std::uint16_t>())) return DType::bf16;
-  throw nb::type_error("a cache is fp32 (float32), fp16 (float16) or bf16 (uint16 bits)");
+// The heads of a token, `heads` of `head_dim` numbers each.
+void check_heads(std::size_t heads, std::size_t head_dim) {
+  constexpr std::size_t kMost = 1 << 22;
+  require(heads <= kMost && head_dim <= kMost && heads * head_dim <= kMost,
+          "the heads of a token have at most 2^22 numbers");
 }
 
 // The arrays of kv_cache.KVCache, one layer of them.
 CacheLayer cache_layer(const CacheArray& keys, const CacheArray& values, const char* dtype,
                        int layer) {
-  const DType type = cache_dtype(dtype, keys);
+  const homerun::DType type = float_dtype(dtype, keys.dtype());
   const std::size_t kv_heads = keys.shape(2), head_dim = keys.shape(3), block = keys.shape(4);
   require(block == homerun::kBlock, "the native cache has blocks of 16 positions");
   require(values.dtype() == keys.dtype() && values.shape(0) == keys.shape(0) &&
@@ -47,9 +32,10 @@ CacheLayer cache_layer(const CacheArray& keys, const CacheArray& values, const c
           "keys are [layers, blocks, kv_heads, head_dim, 16], values [layers, blocks, kv_heads, "
           "16, head_dim], of one dtype");
   require(kv_heads > 0 && head_dim > 0 && head_dim % 2 == 0, "head_dim must be even");
+  check_heads(kv_heads, head_dim);
   require(layer >= 0 && std::size_t(layer) < keys.shape(0), "no such layer in the cache");
-  const std::size_t size = (type == DType::fp32 ? 4 : 2) * keys.shape(1) * kv_heads * head_dim *
-                           block * static_cast<std::size_t>(layer);
+  const std::size_t numbers = keys.shape(1) * kv_heads * head_dim * block;  // of a layer
+  const std::size_t size = homerun::bytes_of(type) * numbers * static_cast<std::size_t>(layer);
   return {type, static_cast<char*>(keys.data()) + size, static_cast<char*>(values.data()) + size,
           static_cast<int>(kv_heads), static_cast<int>(head_dim)};
 }
@@ -59,14 +45,19 @@ void make_plan(AttentionPlan* self, nb::sequence segments, int block_size) {
   require(block_size == homerun::kBlock, "the native cache has blocks of 16 positions");
   AttentionPlan plan;
   for (nb::handle segment : segments) {
-    AttentionSegment one{nb::cast<int>(segment.attr("first_row")),
-                         nb::cast<int>(segment.attr("rows")), nb::cast<int>(segment.attr("start")),
-                         plan.tables.size()};
-    const auto table = nb::cast<Input<std::int32_t, 1>>(segment.attr("block_table"));
+    const auto integer = [&](const char* name) {
+      return number<int>(segment.attr(name), "first_row, rows and start are integers of 32 bits");
+    };
+    const AttentionSegment one{integer("first_row"), integer("rows"), integer("start"),
+                               plan.tables.size()};
+    Input<std::int32_t, 1> table;
+    if (!nb::try_cast(segment.attr("block_table"), table, false))
+      throw nb::type_error("a block table is int32 [n], contiguous");
     require(one.first_row == plan.rows && one.rows > 0,
             "segments must follow each other and have rows");
-    require(one.start >= 0 && one.start <= (1 << 30) && one.rows <= (1 << 30),
-            "positions are out of range");
+    constexpr int kMost = 1 << 30;
+    require(one.start >= 0 && one.start <= kMost && one.rows <= kMost - plan.rows,
+            "there are more than 2^30 positions or rows");
     const std::size_t used = (one.start + one.rows - 1) / homerun::kBlock + 1;
     require(table.shape(0) >= used, "a block table is shorter than its sequence");
     plan.tables.insert(plan.tables.end(), table.data(), table.data() + used);
@@ -84,6 +75,7 @@ void attention(Input<float, 3> queries, CacheArray keys, CacheArray values, cons
                int layer, const AttentionPlan& plan, Output<float, 2> out) {
   const CacheLayer cache = cache_layer(keys, values, dtype, layer);
   const std::size_t rows = queries.shape(0), heads = queries.shape(1);
+  check_heads(heads, cache.head_dim);
   require(rows == static_cast<std::size_t>(plan.rows), "the plan is for another number of rows");
   require(queries.shape(2) == static_cast<std::size_t>(cache.head_dim) && heads > 0 &&
               heads % cache.kv_heads == 0,
@@ -101,6 +93,8 @@ void rotate_and_store(Input<float, 2> qkv, Input<float, 2> cosines, Input<float,
                       Input<std::int64_t, 1> slots, Output<float, 3> queries) {
   const CacheLayer cache = cache_layer(keys, values, dtype, layer);
   const std::size_t rows = qkv.shape(0), heads = queries.shape(1), head_dim = cache.head_dim;
+  const int row_count = extent(rows);
+  check_heads(heads, head_dim);
   require(queries.shape(0) == rows && queries.shape(2) == head_dim &&
               qkv.shape(1) == (heads + 2 * cache.kv_heads) * head_dim,
           "qkv must be [rows, (heads + 2 * kv_heads) * head_dim], queries_out [rows, heads, "
@@ -113,8 +107,8 @@ void rotate_and_store(Input<float, 2> qkv, Input<float, 2> cosines, Input<float,
   for (std::size_t i = 0; i < rows; i++)
     require(slots.data()[i] >= 0 && slots.data()[i] < limit, "a slot is beyond the cache");
   const GilReleased released;
-  homerun::rotate_and_store(cache, static_cast<int>(heads), static_cast<int>(rows), qkv.data(),
-                            cosines.data(), sines.data(), slots.data(), queries.data());
+  homerun::rotate_and_store(cache, static_cast<int>(heads), row_count, qkv.data(), cosines.data(),
+                            sines.data(), slots.data(), queries.data());
 }
 
 }  // namespace
@@ -122,11 +116,13 @@ void rotate_and_store(Input<float, 2> qkv, Input<float, 2> cosines, Input<float,
 void bind_attention(nb::module_& m) {
   nb::class_<AttentionPlan>(m, "AttentionPlan", "The segments of a batch; serves every layer.")
       .def("__init__", &make_plan, nb::arg("segments"), nb::arg("block_size"));
-  m.def("attention", &attention, nb::arg("queries"), nb::arg("keys"), nb::arg("values"),
-        nb::arg("dtype"), nb::arg("layer"), nb::arg("plan"), nb::arg("out"),
+  m.def("attention", &attention, nb::arg("queries").noconvert(), nb::arg("keys").noconvert(),
+        nb::arg("values").noconvert(), nb::arg("dtype"), nb::arg("layer"), nb::arg("plan"),
+        nb::arg("out").noconvert(),
         "Ops.attention for float32 queries [M, heads, head_dim] into out [M, heads * head_dim].");
-  m.def("rotate_and_store", &rotate_and_store, nb::arg("qkv"), nb::arg("cosines"),
-        nb::arg("sines"), nb::arg("keys"), nb::arg("values"), nb::arg("dtype"), nb::arg("layer"),
-        nb::arg("slots"), nb::arg("queries_out"),
+  m.def("rotate_and_store", &rotate_and_store, nb::arg("qkv").noconvert(),
+        nb::arg("cosines").noconvert(), nb::arg("sines").noconvert(), nb::arg("keys").noconvert(),
+        nb::arg("values").noconvert(), nb::arg("dtype"), nb::arg("layer"),
+        nb::arg("slots").noconvert(), nb::arg("queries_out").noconvert(),
         "Ops.rotate_and_store into the cache's arrays and queries_out [M, heads, head_dim].");
 }

@@ -1,12 +1,11 @@
+// The checksum of packed files for Python.
 #include "ops/checksum.hpp"
 
-#include <nanobind/ndarray.h>
-
-#include "bindings/bindings.hpp"
+#include "bindings/arrays.hpp"
 
 namespace {
 
-using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Bytes = Input<std::uint8_t, 1>;
 
 std::uint64_t checksum(const Bytes& data) {
   const GilReleased released;
@@ -16,6 +15,6 @@ std::uint64_t checksum(const Bytes& data) {
 }  // namespace
 
 void bind_checksum(nb::module_& m) {
-  m.def("checksum", &checksum, nb::arg("data"),
+  m.def("checksum", &checksum, nb::arg("data").noconvert(),
         "Checksum of packed files over uint8 [n], see homerun.model.checksum.");
 }

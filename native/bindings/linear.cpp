@@ -1,13 +1,12 @@
 // Products with packed matrices, as Python sees them: checks shapes, releases the GIL, calls ops/.
-#include <cstring>
-#include <stdexcept>
-#include <string>
-
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
-#include "bindings/bindings.hpp"
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "bindings/arrays.hpp"
 #include "kernels/kernels.hpp"
 #include "ops/linear.hpp"
 
@@ -18,9 +17,9 @@ using homerun::LinearWeight;
 using homerun::Prologue;
 using Bytes = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using Floats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
-using Vector = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Output = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Vector = Input<float, 1>;
+using Matrix = Input<float, 2>;
+using Result = Output<float, 2>;
 
 std::string shape(std::size_t rows, std::size_t columns) {
   return "[" + std::to_string(rows) + ", " + std::to_string(columns) + "]";
@@ -34,15 +33,15 @@ DType dtype_named(const std::string& name) {
   throw nb::value_error(("dtype is fp32, fp16, bf16 or int8, not " + name).c_str());
 }
 
-homerun::Activation activation_named(const char* name) {
-  if (!std::strcmp(name, "silu")) return homerun::Activation::silu;
-  if (!std::strcmp(name, "gelu_tanh")) return homerun::Activation::gelu_tanh;
-  throw nb::value_error("activation is silu or gelu_tanh");
-}
+// The kernels count these in `int`, some of them times 32.
+constexpr int kMostIn = 1 << 20, kMostOut = 1 << 24;
+constexpr std::int64_t kMostNumbers = std::int64_t{1} << 36;
+// int8 products of so many k add up to less than 2^31, whatever the numbers: 255 · 127 each.
+constexpr int kMostSummed = 1 << 16;
 
 void check_group(const char* what, int group) {
-  if (group < 0 || group % homerun::kPadding)
-    throw nb::value_error((std::string(what) + " is 0 or a multiple of 64").c_str());
+  if (group < 0 || group > kMostIn || group % homerun::kPadding)
+    throw nb::value_error((std::string(what) + " is 0 or a multiple of 64 up to 2^20").c_str());
 }
 
 void check_size(const char* what, std::size_t bytes, std::size_t wanted) {
@@ -59,6 +58,8 @@ class Linear {
       : panels_(std::move(panels)), scales_(std::move(scales)) {
     using homerun::kPadding, homerun::kPanel;
     if (n < 1 || k < 1) throw nb::value_error("n and k are at least 1");
+    if (n > kMostOut || k > kMostIn || std::int64_t{n} * k > kMostNumbers)
+      throw nb::value_error("n is at most 2^24, k 2^20 and n · k 2^36");
     check_group("weight_group", weight_group);
     check_group("activation_group", activation_group);
     if (weight_group && activation_group && weight_group % activation_group &&
@@ -70,6 +71,9 @@ class Linear {
     const std::size_t panel_count = (n + kPanel - 1) / kPanel;
     check_size("panels", panels_.nbytes(),
                panel_count * kPanel * weight_.padded_k * homerun::bytes_of(weight_.dtype));
+    if (weight_.dtype == DType::int8 &&
+        std::min(homerun::sum_group(weight_), weight_.padded_k) > kMostSummed)
+      throw nb::value_error("int8 products are added up over at most 65536 k: use groups");
     if ((weight_.dtype == DType::int8) != scales_.has_value())
       throw nb::value_error("int8 matrices have scales, others have none");
     if (scales_) {
@@ -91,7 +95,7 @@ class Linear {
 
 // `width`: how many numbers of x one row has.
 void run(const Matrix& x, std::size_t width, const Linear& linear, const Prologue& prologue,
-         const Output& out, bool add) {
+         const Result& out, bool add) {
   const LinearWeight& weight = linear.weight();
   if (x.shape(1) != width)
     throw nb::value_error(("x is " + shape(x.shape(0), x.shape(1)) + "; rows of " +
@@ -102,13 +106,13 @@ void run(const Matrix& x, std::size_t width, const Linear& linear, const Prologu
   if (!homerun::linear_available(weight.dtype))
     throw std::runtime_error(std::string("no kernels for this dtype in ") +
                              homerun::instruction_set());
+  const int rows = extent(x.shape(0));
   const GilReleased released;
-  homerun::linear(weight, prologue, x.data(), width, static_cast<int>(x.shape(0)), out.data(),
-                  weight.n, add);
+  homerun::linear(weight, prologue, x.data(), width, rows, out.data(), weight.n, add);
 }
 
 void norm_linear(const Matrix& x, const Vector& norm, float eps, const Linear& weight,
-                 const Output& out) {
+                 const Result& out) {
   if (norm.shape(0) != x.shape(1))
     throw nb::value_error(("norm has " + std::to_string(norm.shape(0)) + " numbers; " +
                            std::to_string(x.shape(1)) + " expected").c_str());
@@ -118,12 +122,12 @@ void norm_linear(const Matrix& x, const Vector& norm, float eps, const Linear& w
   run(x, weight.in_features(), weight, prologue, out, false);
 }
 
-void linear_add(const Matrix& x, const Linear& weight, const Output& residual) {
+void linear_add(const Matrix& x, const Linear& weight, const Result& residual) {
   run(x, weight.in_features(), weight, Prologue{}, residual, true);
 }
 
 void gated_linear_add(const Matrix& gate_up, const char* activation, const Linear& weight,
-                      const Output& residual) {
+                      const Result& residual) {
   Prologue prologue{Prologue::gated};
   prologue.activation = activation_named(activation);
   run(gate_up, 2 * static_cast<std::size_t>(weight.in_features()), weight, prologue, residual,
@@ -138,7 +142,8 @@ void bind_linear(nb::module_& m) {
                      "A matrix [n, k] packed in panels (native/kernels/linear.hpp). Its arrays are "
                      "used where they are and kept alive.")
       .def(nb::init<const std::string&, int, int, Bytes, std::optional<Floats>, int, int>(),
-           "dtype"_a, "n"_a, "k"_a, "panels"_a, "scales"_a.none(), "weight_group"_a = 0,
+           "dtype"_a, "n"_a, "k"_a, "panels"_a.noconvert(),
+           "scales"_a.none().noconvert(), "weight_group"_a = 0,
            "activation_group"_a = 0)
       .def_prop_ro("in_features", &Linear::in_features)
       .def_prop_ro("out_features", &Linear::out_features);

@@ -1,23 +1,22 @@
 // Figures that benchmarks are made of: limits of the machine, and the work done so far.
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
-#include "bindings/bindings.hpp"
+#include "bindings/arrays.hpp"
 #include "ops/clock.hpp"
 #include "ops/machine.hpp"
 #include "thread_pool.hpp"
 
 namespace {
 
-using Bytes = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Bytes = Input<std::uint8_t, 1>;
 
 double read_probe(const Bytes& array) {
-  const GilReleased release;
+  const GilReleased released;
   return homerun::read_probe(array.data(), array.size());
 }
 
 double peak(const std::string& kind) {
-  const GilReleased release;
+  const GilReleased released;
   return homerun::peak_gmacs(kind);  // std::invalid_argument becomes ValueError
 }
 

@@ -1,25 +1,26 @@
 // Choosing tokens for rows of logits: checks what comes from Python.
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <vector>
 
-#include "bindings/bindings.hpp"
+#include "bindings/arrays.hpp"
 #include "ops/sampling.hpp"
 
 namespace {
 
-using Logits = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Ints = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Logits = Input<float, 2>;
+using Ints = Input<std::int32_t, 1>;
 
 homerun::Sampling make_sampling(double temperature, std::optional<double> top_p,
                                 std::optional<std::int64_t> top_k,
                                 std::optional<double> repetition, std::optional<double> frequency,
                                 std::optional<double> presence, std::uint64_t seed,
                                 std::uint64_t choice) {
-  if (!(temperature >= 0)) throw nb::value_error("temperature must not be negative");
+  if (!(temperature >= 0 && std::isfinite(temperature)))
+    throw nb::value_error("temperature must be finite and not negative");
   return {temperature,           top_p.value_or(1.0),     top_k.value_or(0),
           repetition.value_or(0), frequency.value_or(0.0), presence.value_or(0.0),
           seed,                  choice};
@@ -28,7 +29,10 @@ homerun::Sampling make_sampling(double temperature, std::optional<double> top_p,
 // An argument [n] of int32, or None.
 std::optional<Ints> ints(nb::handle object) {
   if (object.is_none()) return std::nullopt;
-  return nb::cast<Ints>(object, false);
+  Ints array;
+  if (!nb::try_cast(object, array, false))
+    throw nb::type_error("sample_rows: tokens and mask are int32 [n], contiguous, or None");
+  return array;
 }
 
 void check_tokens(const homerun::SamplingRow& row, std::int64_t vocab) {
@@ -41,24 +45,29 @@ void check_tokens(const homerun::SamplingRow& row, std::int64_t vocab) {
 
 nb::list sample_rows(const Logits& logits, const nb::list& rows) {
   const std::size_t count = rows.size();
-  const auto vocab = static_cast<int>(logits.shape(1));
+  const int vocab = extent(logits.shape(1));
   if (logits.shape(0) != count) throw nb::value_error("sample_rows: one row of logits per row");
   if (vocab == 0) throw nb::value_error("sample_rows: the vocabulary is empty");
   std::vector<homerun::SamplingRow> work(count);
-  std::vector<Ints> alive;  // arrays behind the pointers in `work`
+  // What the pointers in `work` point to: other threads may change the list meanwhile.
+  std::vector<nb::tuple> rows_alive(count);
+  std::vector<Ints> alive;
   for (std::size_t i = 0; i < count; i++) {
-    const auto row = nb::cast<nb::tuple>(rows[i]);
-    if (row.size() != 5)
-      throw nb::value_error(
+    nb::tuple& row = rows_alive[i];
+    if (!nb::try_cast(rows[i], row, false) || row.size() != 5)
+      throw nb::type_error(
           "sample_rows: a row is (sampling, position, tokens, prompt_length, mask)");
+    const homerun::Sampling* sampling = nullptr;
+    if (!nb::try_cast(row[0], sampling, false) || !sampling)
+      throw nb::type_error("sample_rows: sampling must be a Sampling");
     homerun::SamplingRow& out = work[i];
-    out = {nb::cast<const homerun::Sampling*>(row[0]), logits.data() + i * logits.shape(1),
-           nb::cast<std::uint64_t>(row[1]), nullptr, 0, 0, nullptr};
-    if (!out.sampling) throw nb::type_error("sample_rows: sampling must be a Sampling");
+    out = {sampling, logits.data() + i * logits.shape(1),
+           number<std::uint64_t>(row[1], "sample_rows: position is an integer of 64 bits"),
+           nullptr, 0, 0, nullptr};
     if (auto tokens = ints(row[2])) {
       out.tokens = tokens->data();
       out.token_count = static_cast<std::int64_t>(tokens->shape(0));
-      out.prompt_length = nb::cast<std::int64_t>(row[3]);
+      out.prompt_length = number<std::int64_t>(row[3], "sample_rows: prompt_length is an integer");
       check_tokens(out, vocab);
       alive.push_back(std::move(*tokens));
     }
@@ -71,7 +80,7 @@ nb::list sample_rows(const Logits& logits, const nb::list& rows) {
   }
   std::vector<std::int32_t> results(count);
   {
-    const GilReleased unlocked;
+    const GilReleased released;
     homerun::sample_rows(work.data(), static_cast<int>(count), vocab, results.data());
   }
   nb::list ids;

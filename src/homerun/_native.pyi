@@ -112,8 +112,6 @@ def rotate_and_store(
     queries_out: NDArray[np.float32],
 ) -> None: ...
 
-# native/bindings/sampling.cpp
-
 # bindings/sampling.cpp
 class Sampling:
     def __init__(

@@ -171,7 +171,7 @@ def test_embed_refuses_what_is_no_row() -> None:
     for bad in (-1, 4, 2**31 - 1):
         with pytest.raises(ValueError, match="token id"):
             _native.embed(table, "fp32", np.array([bad], np.int32), 1.0, out)
-    with pytest.raises(ValueError, match="float16"):
+    with pytest.raises(TypeError, match="float16"):
         _native.embed(table, "fp16", np.array([0], np.int32), 1.0, out)
     with pytest.raises(ValueError, match="out"):
         _native.embed(table, "fp32", np.array([0, 1], np.int32), 1.0, out)
