@@ -14,15 +14,16 @@ add_library(homerun_kernels STATIC
   ${NATIVE}/ops/checksum.cpp)
 target_compile_features(homerun_kernels PUBLIC cxx_std_20)
 set_target_properties(homerun_kernels PROPERTIES POSITION_INDEPENDENT_CODE ON)
-# A fused multiply-add happens where the source says so and nowhere else: bytes depend on it.
-target_compile_options(homerun_kernels PUBLIC -ffp-contract=off)
+# A fused multiply-add happens where the source says so and nowhere else: bytes depend on it, and on
+# what -ffast-math in CXXFLAGS would change.
+target_compile_options(homerun_kernels PUBLIC -fno-fast-math -ffp-contract=off)
 target_compile_options(homerun_kernels PRIVATE -O3 -Wall -Wextra)
 target_include_directories(homerun_kernels PUBLIC ${NATIVE})
 find_package(Threads REQUIRED)
 target_link_libraries(homerun_kernels PUBLIC Threads::Threads)
 
 set(HOMERUN_COMMON_FLAGS
-  -O3 -ffp-contract=off -fno-math-errno -Wall -Wextra
+  -O3 -fno-fast-math -ffp-contract=off -fno-math-errno -Wall -Wextra
   -Wno-uninitialized -Wno-maybe-uninitialized) # of GCC 12's own intrinsics (its bug 105593)
 
 # homerun_kernels_for(avx2 "-mavx2;-mfma" file...): the files, in namespace homerun::avx2.
