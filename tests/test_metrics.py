@@ -27,13 +27,13 @@ def exercise(metrics: Metrics, model: str, reason: str) -> str:
 
 
 def test_the_names_are_there():
-    text = exercise(Metrics("1.2", ["a/b"]), "a/b", "drain")
+    text = exercise(Metrics("1.2", ["a/b"], instruction_set="avx2"), "a/b", "drain")
     documented = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert {f"homerun_{name}" for name in NAMES} <= documented
     assert 'homerun_kv_blocks{model="a/b",state="used"} 4.0' in text
     assert 'homerun_drafted_tokens_total{model="a/b"} 6.0' in text
     assert 'homerun_accepted_tokens_total{model="a/b"} 2.0' in text
-    assert 'homerun_build_info{version="1.2"} 1.0' in text
+    assert 'homerun_build_info{instruction_set="avx2",version="1.2"} 1.0' in text
     assert 'homerun_cancelled_total{reason="drain"} 1.0' in text
 
 

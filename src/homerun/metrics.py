@@ -31,8 +31,10 @@ REJECT_REASONS = frozenset({"queue_full", "draining", "queue_timeout", "too_larg
 class Metrics:
     """One server's metrics on a registry of its own. Times are seconds."""
 
-    def __init__(self, version: str, models: Iterable[str] = ()) -> None:
-        """`models`: the names that may become labels."""
+    def __init__(
+        self, version: str, models: Iterable[str] = (), *, instruction_set: str = ""
+    ) -> None:
+        """`models`: the names that may become labels. `instruction_set`: what arithmetic runs."""
         self._models = frozenset(models)
         self._registry = CollectorRegistry()
         self._requests = self._counter(
@@ -80,9 +82,8 @@ class Metrics:
         self._loop_lag_seconds = self._histogram(
             "loop_lag_seconds", "How late the event loop woke up", _LAG_BUCKETS
         )
-        self._gauge("build_info", "Always 1; the version is the label", "version").labels(
-            version
-        ).set(1)
+        about = self._gauge("build_info", "Always 1; the labels tell", "version", "instruction_set")
+        about.labels(version, instruction_set).set(1)
 
     # Called by the HTTP edge, once per request.
 

@@ -61,6 +61,26 @@ def configure(threads: int | None, wanted: str | None) -> None:
         _native.set_threads(threads)
 
 
+def threads() -> int | None:
+    """How many threads compute an operation together; None for the reference."""
+    return _native.threads() if _native is not None and native_available() else None
+
+
+def arithmetic() -> str:
+    """What computes here, in words: "amx, 2 threads"."""
+    count = threads()
+    if count is None:
+        return "NumPy"
+    return f"{instruction_set()}, {count} thread{'s' * (count != 1)}"
+
+
+def warning() -> str | None:
+    """What a person should be told of the arithmetic before they wait for it."""
+    if _native is not None:
+        return None
+    return "NO NATIVE EXTENSION (no C++ compiler at install): everything runs on NumPy"
+
+
 def cpu_features() -> dict[str, bool]:
     """Instruction sets by the names of /proc/cpuinfo, and whether each may be used.
 

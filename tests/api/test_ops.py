@@ -52,4 +52,4 @@ def test_probes_answer_whoever_asks_and_metrics_do_not():
     answer = ask(app, "/metrics", headers=headers)
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert b'homerun_build_info{version="test"} 1.0' in answer.body
+    assert b'homerun_build_info{instruction_set="",version="test"} 1.0' in answer.body

@@ -12,7 +12,7 @@ from homerun.api.server import serve as serve_app
 from homerun.api.state import AppState
 from homerun.logs import configure_logging
 from homerun.metrics import Metrics
-from homerun.native import native_available, require_native
+from homerun.native import arithmetic, instruction_set, require_native, warning
 from homerun.service.inference import InferenceService
 from homerun.service.models import ROOKIE, ModelSpec, load_models
 from homerun.settings import Settings
@@ -30,7 +30,7 @@ def serve(specs: Sequence[str], settings: Settings) -> None:
     tokens = open_token_store(settings)
     listener = bind(settings, tokens)
     models = load_models(wanted, settings)
-    metrics = Metrics(__version__, models.by_name)
+    metrics = Metrics(__version__, models.by_name, instruction_set=instruction_set())
     inference = InferenceService(models, metrics, max_queue=settings.max_queue)
     state = AppState(
         settings=settings,
@@ -42,15 +42,12 @@ def serve(specs: Sequence[str], settings: Settings) -> None:
         metrics=metrics,
     )
     inference.open()
-    if not native_available():
-        print(
-            "homerun: NO NATIVE EXTENSION (no C++ compiler at install): everything runs on NumPy",
-            file=sys.stderr,
-        )
+    if note := warning():
+        print(f"homerun: {note}", file=sys.stderr)
 
     def on_ready(address: str) -> None:
         seconds = time.monotonic() - began
-        print(f"homerun {__version__} on {address}, ready in {seconds:.1f} s (NumPy arithmetic)")
+        print(f"homerun {__version__} on {address}, ready in {seconds:.1f} s ({arithmetic()})")
         for one in models.by_name.values():
             note = " (rookie stands in)" if one.stand_in else ""
             print(f"  {one.name}  {one.window:,} tokens{note}")

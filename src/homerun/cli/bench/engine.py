@@ -10,7 +10,7 @@ from typing import Any
 
 from homerun import __version__
 from homerun.cli.bench.figures import rounded, table
-from homerun.cli.bench.limits import Probe, amx_kind, peak, peak_kind, threads, work_done
+from homerun.cli.bench.limits import Probe, amx_kind, peak, peak_kind, work_done
 from homerun.cli.bench.machine import machine, process_seconds, resident_bytes, rss_bytes
 from homerun.cli.bench.shapes import random_model
 from homerun.cli.bench.steps import PROBE_VARIATION, Instruments, Job, Measurement, measure
@@ -21,7 +21,7 @@ from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packing import panels_shape, scales_shape, stored_type
 from homerun.model.quantize import DEFAULT_GROUPS
 from homerun.model.weight_source import parts
-from homerun.native import configure, native_available
+from homerun.native import configure, native_available, threads
 from homerun.service.catalog import Catalog
 from homerun.service.models import (
     ModelSpec,

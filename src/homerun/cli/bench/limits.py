@@ -10,7 +10,7 @@ from pathlib import Path
 from homerun.cli.bench.figures import rounded
 from homerun.cli.bench.machine import available_bytes
 from homerun.cli.bench.steps import Work
-from homerun.native import cpu_features, extension, instruction_set, native_available
+from homerun.native import cpu_features, extension, instruction_set, native_available, threads
 
 PROBED_BYTES = 1 << 30
 """Read by a probe: more than a cache holds."""
@@ -54,11 +54,6 @@ def measured_limits() -> Limits:
         max(read, default=None),
         {kind: value for kind, value in kinds.items() if value is not None},
     )
-
-
-def threads() -> int | None:
-    """How many threads compute an operation together."""
-    return extension().threads() if native_available() else None
 
 
 def peak(kind: str) -> float | None:
