@@ -54,6 +54,25 @@ def test_from_import_to_removal(
     assert list((home / "models").iterdir()) == [home / "models" / ".lock"]
 
 
+@pytest.mark.usefixtures("home")
+def test_a_check_computes_with_what_is_set(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(capsys, monkeypatch, "import", "mine", ROOKIE)[0] == 0
+    monkeypatch.setenv("HOMERUN_INSTRUCTION_SET", "mmx")
+    status, _, err = run(capsys, monkeypatch, "check", "mine")
+    assert (status, "HOMERUN_INSTRUCTION_SET is 'mmx'" in err) == (1, True)
+
+
+@pytest.mark.usefixtures("home")
+def test_files_that_the_system_refuses_are_told_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, out, err = run(capsys, monkeypatch, "import", "mine", "x" * 5000)
+    assert (status, out) == (1, "")
+    assert err == f"homerun: {'x' * 5000}/model.homerun: File name too long\n"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -93,4 +112,4 @@ def test_damage_is_found(
     assert (status, "is damaged" in err) == (1, True)
     path.write_bytes(b"HOMERUNW" + b"\0" * 100)
     status, out, _ = run(capsys, monkeypatch, "list")
-    assert (status, "damaged" in out) == (0, True)
+    assert (status, "unusable" in out) == (0, True)

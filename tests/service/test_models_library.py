@@ -76,6 +76,10 @@ def test_dtypes(library: Library, llama: Path) -> None:
     assert library.add(LLAMA, llama, "bf16").facts.dtype == "bf16"
     with pytest.raises(CheckpointError, match="which llama2 chats need"):
         library.add(LLAMA, ROOKIE)
+    with pytest.raises(CheckpointError, match=r"of the llama family, and @cf/google.* of gemma"):
+        library.add("@cf/google/gemma-2b-it-lora", llama)
+    with pytest.raises(CheckpointError, match="of the llama family"):
+        load_models([ModelSpec("@cf/google/gemma-2b-it-lora", llama)], settings(llama))
     grouped = library.add("own", ROOKIE, "int8", (128, 64)).facts
     assert (grouped.weight_group, grouped.activation_group) == (128, 64)
     assert [model.name for model in library.all()] == [LLAMA, "own"]
@@ -100,6 +104,7 @@ def test_any_name_is_one_visible_directory(name: str, library: Library, tmp_path
         ("x", {"dtype": "int4"}, "'int4' is not a dtype"),
         ("x", {"groups": (64, 0)}, "groups are for int8, and x becomes fp16"),
         ("x", {"groups": (63, 0), "dtype": "int8"}, "multiple of 64"),
+        ("x", {"groups": (1 << 21, 0), "dtype": "int8"}, "multiple of 64 up to 1048576"),
         ("x", {"source": Path("/nowhere")}, "/nowhere is not a directory"),
     ],
 )
@@ -177,6 +182,82 @@ def test_killed_in_the_middle(how: signal.Signals, library: Library, tmp_path: P
     library.add("mine", ROOKIE, "int8")
     assert entries(home) == {"mine"}
     assert library.get("mine").facts.dtype == "int8"
+
+
+KILLED_IMPORT = """
+import os, signal, sys
+from pathlib import Path
+from homerun.service.library import Library
+renames = 0
+def die(event, arguments):
+    global renames
+    if event == "os.rename":
+        renames += 1
+        if renames == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(die)
+Library(Path(sys.argv[1])).add("mine", Path(sys.argv[2]), "int8")
+"""
+
+
+@pytest.mark.parametrize("rename", range(1, 5))
+def test_killed_while_it_replaces(rename: int, library: Library, tmp_path: Path) -> None:
+    """The name leads to the old model or to the new one, whole; nothing stays behind for long."""
+    home = tmp_path / "home"
+    library.add("mine", ROOKIE, "fp16")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PYTHONDONTWRITEBYTECODE": "1",  # the interpreter's renames do not count
+    }
+    command = [sys.executable, "-c", KILLED_IMPORT, str(home), str(ROOKIE), str(rename)]
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    (model,) = library.all()
+    assert (model.name, model.facts.dtype) == ("mine", "int8" if rename == 4 else "fp16")
+    verify(model.directory)
+    assert len(entries(home)) > 1
+    with pytest.raises(ConfigurationError, match="no model is imported as other"):
+        library.remove("other")
+    library.remove("mine")
+    assert entries(home) == set()
+
+
+def test_a_model_whose_successor_never_came_has_its_name_again(
+    library: Library, tmp_path: Path
+) -> None:
+    directory = library.add("mine", ROOKIE, "fp16").directory
+    directory.rename(directory.with_name(".replaced-mine"))
+    library.add("other", ROOKIE)
+    assert entries(tmp_path / "home") == {"mine", "other"}
+    assert library.get("mine").facts.dtype == "fp16"
+
+
+@pytest.mark.parametrize("home", ["/dev/null/home", "/proc/homerun"])
+def test_a_home_that_cannot_be_written(home: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{home}/models cannot be used: "):
+        Library(Path(home)).add("mine", ROOKIE)
+    assert Library(Path(home)).all() == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_home_that_cannot_be_read(library: Library, tmp_path: Path) -> None:
+    library.add("mine", ROOKIE)
+    models = tmp_path / "home" / "models"
+    models.chmod(0)
+    try:
+        for call in (library.all, lambda: library.find("mine"), lambda: library.remove("mine")):
+            with pytest.raises(ConfigurationError, match="cannot be used: Permission denied"):
+                call()
+    finally:
+        models.chmod(0o700)
+
+
+def test_a_model_larger_than_the_memory_can_be_verified(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = library.add("mine", ROOKIE)
+    monkeypatch.setattr("homerun.model.memory.available_memory", lambda root: 10**6)
+    assert verify(model.directory).header.facts.dtype == "fp16"
 
 
 def test_a_loaded_model_outlives_its_replacement_and_removal(library: Library) -> None:

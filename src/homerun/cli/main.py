@@ -225,6 +225,10 @@ def main() -> None:
         app()
     except HomerunError as error:
         fail(error)
+    except OSError as error:  # of files that this user may not see, most likely
+        if error.filename is None:
+            raise
+        fail(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

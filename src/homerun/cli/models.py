@@ -1,11 +1,13 @@
 """`homerun models`: weights as homerun keeps them."""
 
+import shlex
 import sys
 from pathlib import Path
 
 from homerun.cli.terminal import safe
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.memory import gigabytes
+from homerun.native import configure
 from homerun.service.comparison import compare
 from homerun.service.library import ImportedModel, Library, age, verify
 from homerun.settings import Settings
@@ -20,7 +22,7 @@ def add(
     )
     facts = model.facts
     print(f"{name}: {gigabytes(model.size)} of {facts.dtype} weights in {model.directory}")
-    print(f"Serve it with: homerun serve {name}")
+    print(f"Serve it with: homerun serve {shlex.quote(name)}")
 
 
 def show(settings: Settings) -> None:
@@ -50,6 +52,7 @@ def check(
     if source is not None and text is None:
         raise ConfigurationError("--source is for --text: a comparison needs a text")
     words = None if text is None else _read(text)
+    configure(settings.threads, settings.instruction_set)
     file = verify(model.directory)
     print(f"{name}: {gigabytes(model.size)}, {file.header.facts.dtype}, checksums fit", flush=True)
     del file
@@ -66,7 +69,8 @@ def _row(model: ImportedModel) -> tuple[str, str, str, str, str]:
     try:
         facts = model.facts
     except CheckpointError:
-        return model.name, "damaged", gigabytes(model.size), age(model), ""
+        why = "(homerun models check says what is wrong)"
+        return model.name, "unusable", gigabytes(model.size), age(model), why
     return model.name, facts.dtype, gigabytes(model.size), age(model), safe(facts.source)
 
 

@@ -37,10 +37,13 @@ class PackedFile:
     replacing it by rename, as homerun does, is fine.
     """
 
-    def __init__(self, path: Path, config: ModelConfig, *, in_ram: bool = False) -> None:
+    def __init__(
+        self, path: Path, config: ModelConfig, *, in_ram: bool = False, check_memory: bool = True
+    ) -> None:
         """Maps the file, or with `in_ram` copies it into memory of this process's own.
 
-        Checks everything but the contents, see `verify`. Raises CheckpointError in plain words.
+        Checks everything but the contents, see `verify`; with `check_memory` also that the memory
+        has room for all of it at once. Raises CheckpointError in plain words.
         """
         self.path = path
         try:
@@ -50,7 +53,7 @@ class PackedFile:
                 text, start = packed_header.read_text(memoryview(mapping), str(path))
                 self.header = packed_header.parse(text, config, str(path))
                 _check_size(path, size, start + self.header.data_size)
-                if in_ram or not is_in_memory(path):
+                if check_memory and (in_ram or not is_in_memory(path)):
                     check_fits(str(path), size)
                 self.data: Bytes = np.frombuffer(mapping, np.uint8)
                 """The whole file."""

@@ -26,7 +26,7 @@ from homerun.model.config import ModelConfig
 from homerun.model.dtypes import NUMPY_TYPES, DType, FloatDType, parse_dtype
 from homerun.model.json_fields import Fields, parse_json_object
 from homerun.model.packing import LAYOUT, panels_shape, scales_shape, stored_type
-from homerun.model.quantize import check_groups
+from homerun.model.quantize import GROUP_LIMIT, check_groups
 from homerun.model.safetensors_file import display
 from homerun.model.weight_source import parts
 
@@ -38,7 +38,6 @@ SCALES = ".scales"
 _PREAMBLE = struct.Struct("<8sIQ32s")
 _LENGTH_LIMIT = 64 << 20
 """Bytes; the header of a model of 1,024 layers has 2 MB."""
-_GROUP_LIMIT = 1 << 20
 IMPORT_AGAIN = "run homerun models import again"
 
 
@@ -194,8 +193,8 @@ def parse_facts(fields: Fields) -> Facts:
     embedding_dtype = parse_dtype(fields.text("embedding_dtype"))
     if dtype is None or embedding_dtype is None or embedding_dtype == "int8":
         raise fields.error("dtype", "or embedding_dtype is not a dtype")
-    weight_group = fields.integer("weight_group", low=0, high=_GROUP_LIMIT)
-    activation_group = fields.integer("activation_group", low=0, high=_GROUP_LIMIT)
+    weight_group = fields.integer("weight_group", low=0, high=GROUP_LIMIT)
+    activation_group = fields.integer("activation_group", low=0, high=GROUP_LIMIT)
     try:
         check_groups(weight_group, activation_group)
     except ValueError as error:

@@ -14,6 +14,8 @@ from homerun.model.dtypes import F32
 
 GROUP_MULTIPLE = 64
 """Group sizes are multiples of this: kernels pad K to it."""
+GROUP_LIMIT = 1 << 20
+"""More than any row has."""
 DEFAULT_GROUPS = (0, 0)
 """Groups of weights and of activations where nothing else is asked for."""
 LARGEST = np.float32(127)
@@ -45,10 +47,13 @@ class QuantizedMatrix:
 
 
 def check_groups(weight_group: int, activation_group: int) -> None:
-    """Raises ValueError unless both are 0 or multiples of 64, one of them dividing the other."""
+    """Raises ValueError unless both are 0 or multiples of 64 up to 2^20, one dividing the other."""
     for name, group in (("weight group", weight_group), ("activation group", activation_group)):
-        if group < 0 or group % GROUP_MULTIPLE:
-            raise ValueError(f"the {name} is 0 or a multiple of {GROUP_MULTIPLE}, not {group}")
+        if not 0 <= group <= GROUP_LIMIT or group % GROUP_MULTIPLE:
+            raise ValueError(
+                f"the {name} is 0 or a multiple of {GROUP_MULTIPLE} up to {GROUP_LIMIT}, "
+                f"not {group}"
+            )
     small, large = sorted((weight_group, activation_group))
     if small and large % small:
         raise ValueError(

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from homerun.errors import CheckpointError, ConfigurationError
-from homerun.model.config import read_config
+from homerun.model.config import ModelConfig, read_config
 from homerun.model.loader import checkpoint_facts, open_checkpoint
 from homerun.model.memory import gigabytes
 from homerun.model.packed_file import (
@@ -44,8 +44,11 @@ COPIED = (
 )
 """What an import takes over from a checkpoint besides the weights, where it is there."""
 _UNFINISHED = ".unfinished-"
-_NAME_LIMIT = 255
-"""Bytes of a file's name."""
+"""Begins the names of directories that nobody needs once their process is gone."""
+_REPLACED = ".replaced-"
+"""Before a model's own name: it was there until its successor took the name."""
+_NAME_LIMIT = 255 - len(_REPLACED)
+"""Bytes of a directory's name."""
 _SPARE_BYTES = 64 << 20
 """Disk space that an import leaves free."""
 
@@ -74,13 +77,22 @@ class Library:
         self._root = home / "models"
 
     def find(self, name: str) -> ImportedModel | None:
-        """The imported model of this name, None if there is none."""
-        directory = self._root / _directory_name(name)
-        try:
-            status = (directory / FILE_NAME).stat()
-        except OSError:
+        """The imported model of this name, None if there is none.
+
+        Raises ConfigurationError if nobody may look.
+        """
+        if len(_directory_name(name)) > _NAME_LIMIT:
             return None
-        return ImportedModel(name, directory, status.st_size, status.st_mtime)
+        own, replaced = self._places(name)
+        for directory in (own, replaced, own):  # the successor may have come meanwhile
+            try:
+                status = (directory / FILE_NAME).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise _unusable(directory, error) from None
+            return ImportedModel(name, directory, status.st_size, status.st_mtime)
+        return None
 
     def get(self, name: str) -> ImportedModel:
         """The imported model of this name. Raises ConfigurationError if there is none."""
@@ -92,22 +104,30 @@ class Library:
         return model
 
     def all(self) -> list[ImportedModel]:
-        """Every imported model, by name."""
-        if not self._root.is_dir():
+        """Every imported model, by name. Raises ConfigurationError if nobody may look."""
+        try:
+            found = [path.name.removeprefix(_REPLACED) for path in self._root.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        names = sorted(
-            unquote(path.name) for path in self._root.iterdir() if not path.name.startswith(".")
-        )
+        except OSError as error:
+            raise _unusable(self._root, error) from None
+        names = sorted({unquote(name) for name in found if not name.startswith(".")})
         return [model for name in names if (model := self.find(name)) is not None]
 
     def remove(self, name: str) -> ImportedModel:
         """Deletes an imported model. A server that has it loaded keeps it until it stops.
 
-        Raises ConfigurationError if there is none.
+        Raises ConfigurationError if there is none, or it cannot be deleted.
         """
-        model = self.get(name)
+        self.get(name)
         with self._locked():
-            shutil.rmtree(self._set_aside(model.directory))
+            model = self.get(name)
+            try:
+                shutil.rmtree(self._set_aside(model.directory))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{name} cannot be deleted from {self._root}: {error.strerror}"
+                ) from None
         return model
 
     def add(
@@ -131,6 +151,8 @@ class Library:
                 "import starts from the original checkpoint"
             )
         checkpoint, config = open_checkpoint(source, dtype or (known.dtype if known else None))
+        if known is not None:
+            check_family(known, config, source)
         if groups != DEFAULT_GROUPS and config.dtype != "int8":
             raise ConfigurationError(f"groups are for int8, and {name} becomes {config.dtype}")
         tokenizer = Tokenizer.load(source)
@@ -145,25 +167,47 @@ class Library:
             checkpoint, config, config.dtype, facts.weight_group, facts.activation_group
         )
         with self._locked():
-            self._check_space(arrange(config, facts)[-1].end)
-            unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._root))
             try:
-                for copied in COPIED:
-                    _copy(source / copied, unfinished / copied)
-                write_packed_file(unfinished / FILE_NAME, config, weights, facts, progress=progress)
-                target = self._root / _directory_name(name)
-                replaced = self._set_aside(target) if target.exists() else None
-                unfinished.rename(target)
-                sync_directory(self._root)
-                if replaced is not None:
-                    shutil.rmtree(replaced)
+                self._check_space(arrange(config, facts)[-1].end)
+                unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._root))
+                try:
+                    for copied in COPIED:
+                        _copy(source / copied, unfinished / copied)
+                    path = unfinished / FILE_NAME
+                    write_packed_file(path, config, weights, facts, progress=progress)
+                    # What a server would refuse replaces nothing.
+                    PackedFile(path, read_config(unfinished), check_memory=False)
+                    self._put(unfinished, name)
+                finally:
+                    shutil.rmtree(unfinished, ignore_errors=True)
             except OSError as error:
                 raise ConfigurationError(
                     f"{name} cannot be imported into {self._root}: {error.strerror}"
                 ) from None
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
         return self.get(name)
+
+    def _places(self, name: str) -> tuple[Path, Path]:
+        """Where a model lies, and where while its successor takes the name."""
+        directory = _directory_name(name)
+        return self._root / directory, self._root / f"{_REPLACED}{directory}"
+
+    def _put(self, complete: Path, name: str) -> None:
+        """Gives a complete directory its name; at no moment does the name lead nowhere."""
+        target, replaced = self._places(name)
+        if os.path.lexists(target):
+            target.rename(replaced)
+        complete.rename(target)
+        sync_directory(self._root)
+        self._forget_replaced()
+
+    def _forget_replaced(self) -> None:
+        """Deletes models that have a successor; those whose successor never came are back."""
+        for replaced in self._root.glob(f"{_REPLACED}*"):
+            target = self._root / replaced.name.removeprefix(_REPLACED)
+            if os.path.lexists(target):
+                shutil.rmtree(self._set_aside(replaced), ignore_errors=True)
+            else:
+                replaced.rename(target)
 
     def _set_aside(self, directory: Path) -> Path:
         """Takes a model's directory out of sight in one step; the caller deletes it."""
@@ -172,23 +216,25 @@ class Library:
 
     @contextmanager
     def _locked(self) -> Generator[None]:
-        """One change at a time; what a killed one left behind is deleted.
+        """One change at a time; what a killed one left behind is put right.
 
-        Raises ConfigurationError while another process imports.
+        Raises ConfigurationError while another process imports, and where nothing can be changed.
         """
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self._root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ConfigurationError(f"{self._root} cannot be used: {error.strerror}") from None
+            raise _unusable(self._root, error) from None
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise ConfigurationError(
-                f"another homerun is changing {self._root}: try again when it is done"
-            ) from None
-        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._forget_replaced()
+            except BlockingIOError:
+                raise ConfigurationError(
+                    f"another homerun is changing {self._root}: try again when it is done"
+                ) from None
+            except OSError as error:
+                raise _unusable(self._root, error) from None
             for path in self._root.glob(f"{_UNFINISHED}*"):
                 shutil.rmtree(path, ignore_errors=True)
             yield
@@ -205,8 +251,11 @@ class Library:
 
 
 def verify(directory: Path) -> PackedFile:
-    """The packed file of `directory`, every byte of it checked. Raises CheckpointError."""
-    file = PackedFile(directory / FILE_NAME, read_config(directory))
+    """The packed file of `directory`, every byte of it checked. Raises CheckpointError.
+
+    It may be larger than the memory: nothing of it needs to stay there.
+    """
+    file = PackedFile(directory / FILE_NAME, read_config(directory), check_memory=False)
     file.verify()
     return file
 
@@ -214,6 +263,15 @@ def verify(directory: Path) -> PackedFile:
 def age(model: ImportedModel) -> str:
     """Date of the import, `2024-01-31 12:00` local time."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(model.imported_at))
+
+
+def check_family(known: CatalogModel, config: ModelConfig, source: Path) -> None:
+    """Raises CheckpointError if `source` cannot be what the catalog has under a name."""
+    if config.family != known.family:
+        raise CheckpointError(
+            f"{source} is a model of the {config.family} family, and {known.name} of "
+            f"{known.family}: take another name for it"
+        )
 
 
 def _catalog_entry(name: str) -> CatalogModel | None:
@@ -235,12 +293,20 @@ def _check_groups(groups: tuple[int, int]) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """A small file, on the disk when this returns; nothing where there is none."""
-    if not source.is_file():
+    try:
+        data = source.read_bytes()
+    except FileNotFoundError:
         return
+    except OSError as error:
+        raise CheckpointError(f"{source} cannot be read: {error.strerror}") from None
     with target.open("wb") as file:
-        file.write(source.read_bytes())
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _unusable(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"{path} cannot be used: {error.strerror}")
 
 
 def _directory_name(name: str) -> str:

@@ -20,7 +20,7 @@ from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packed_file import has_packed_file
 from homerun.native import configure
 from homerun.service.catalog import Catalog, CatalogModel, is_model_name
-from homerun.service.library import Library
+from homerun.service.library import Library, check_family
 from homerun.settings import Settings
 from homerun.text.templates import ChatTemplate, template_for
 from homerun.text.tokenizer import Tokenizer
@@ -194,6 +194,7 @@ def _load(
 ) -> tuple[list[ServedModel], Lane]:
     if not directory.is_dir():
         raise ConfigurationError(f"{directory} is not a directory")
+    check_family(entry, read_config(directory), directory)
     tokenizer = Tokenizer.load(directory)
     template = template_for(entry.template, tokenizer, directory)
     models = (entry, *stood_for)
