@@ -15,6 +15,9 @@ from homerun.cli.main import app
 from homerun.engine.lane import BLOCK_SIZE, Lane
 from homerun.errors import ConfigurationError, GenerationFailed
 from homerun.native import native_available
+from homerun.service.catalog import Catalog
+from homerun.service.library import Library
+from homerun.service.models import ROOKIE, ModelSpec, checkpoint_directory
 from tests.engine.toy import VOCAB, lane
 
 KEYS = {
@@ -220,6 +223,17 @@ def test_random_weights_are_written_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert written.st_size > values["bytes_streamed"]
     bench(*arguments)
     assert (directory / "model.homerun").stat().st_mtime_ns == written.st_mtime_ns
+
+
+def test_an_imported_model_is_measured_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the dtype it was imported with."""
+    monkeypatch.setenv("HOMERUN_HOME", str(tmp_path))
+    rookie = checkpoint_directory(ModelSpec(ROOKIE), Catalog.load().get(ROOKIE))
+    Library(tmp_path).add("mine", rookie, "bf16")
+    values = json.loads(bench("mine", "--phase", "decode", "--json"))
+    assert (values["model"], values["dtype"]) == ("mine", "bf16")
 
 
 def test_both_phases_are_an_object_of_two() -> None:

@@ -18,6 +18,7 @@ from homerun.engine.lane import LaneLimits
 from homerun.model.config import ModelConfig
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
+from homerun.model.packed_file import has_packed_file
 from homerun.model.packing import panels_shape, scales_shape, stored_type
 from homerun.model.quantize import DEFAULT_GROUPS
 from homerun.model.weight_source import parts
@@ -62,8 +63,9 @@ def engine(
     else:
         spec = ModelSpec.parse(model)
         known = Catalog.load().get(spec.name)
-        name, directory = spec.name, checkpoint_directory(spec, known)
-        dtype = dtype or (known.dtype if known else None)
+        name, directory = spec.name, checkpoint_directory(spec, known, settings.home)
+        if known is not None and not has_packed_file(directory):
+            dtype = dtype or known.dtype
     longest = max(job.positions for job in jobs)
     began = time.perf_counter()
     loaded = load_model(directory, dtype=dtype, max_model_len=longest)
