@@ -136,6 +136,15 @@ def test_a_checkpoint_that_does_not_fit_is_told_in_words(
     assert "Traceback" not in done.stderr
 
 
+def test_serve_says_what_computes(server: Server, tmp_path: Path) -> None:
+    found = re.search(r"ready in [\d.]+ s \((.+)\)", server.output)
+    assert found is not None
+    assert re.fullmatch(r"\w+, \d+ threads?|NumPy", found[1])
+    with Server(tmp_path, HOMERUN_INSTRUCTION_SET="reference") as reference:
+        assert "(NumPy)" in reference.output
+        assert ("NO NATIVE EXTENSION" in reference.output) == (found[1] == "NumPy")
+
+
 def test_a_taken_port_is_reported_with_its_holder(server: Server, tmp_path: Path) -> None:
     done = homerun("serve", "--port", str(server.port), home=tmp_path)
     assert done.returncode == 1
