@@ -245,8 +245,8 @@ class Library:
         free = shutil.disk_usage(self._root).free
         if needed + _SPARE_BYTES > free:
             raise ConfigurationError(
-                f"the packed model needs {gigabytes(needed)} in {self._root}, where "
-                f"{gigabytes(free)} are free"
+                f"the packed model needs {gigabytes(needed)} in {self._root} and "
+                f"{gigabytes(_SPARE_BYTES)} that stay free, where {gigabytes(free)} are free"
             )
 
 
