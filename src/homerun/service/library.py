@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -201,13 +201,17 @@ class Library:
         self._forget_replaced()
 
     def _forget_replaced(self) -> None:
-        """Deletes models that have a successor; those whose successor never came are back."""
+        """Deletes models that have a successor; those whose successor never came are back.
+
+        What cannot be moved stays: it is in nobody's way.
+        """
         for replaced in self._root.glob(f"{_REPLACED}*"):
             target = self._root / replaced.name.removeprefix(_REPLACED)
-            if os.path.lexists(target):
-                shutil.rmtree(self._set_aside(replaced), ignore_errors=True)
-            else:
-                replaced.rename(target)
+            with suppress(OSError):
+                if os.path.lexists(target):
+                    shutil.rmtree(self._set_aside(replaced))
+                else:
+                    replaced.rename(target)
 
     def _set_aside(self, directory: Path) -> Path:
         """Takes a model's directory out of sight in one step; the caller deletes it."""
@@ -228,13 +232,13 @@ class Library:
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._forget_replaced()
             except BlockingIOError:
                 raise ConfigurationError(
                     f"another homerun is changing {self._root}: try again when it is done"
                 ) from None
             except OSError as error:
                 raise _unusable(self._root, error) from None
+            self._forget_replaced()
             for path in self._root.glob(f"{_UNFINISHED}*"):
                 shutil.rmtree(path, ignore_errors=True)
             yield
