@@ -33,7 +33,7 @@ class Scratch {
  private:
   void grow(std::size_t bytes) {
     constexpr std::size_t kHugePage = std::size_t{2} << 20;
-    const bool large = bytes >= kHugePage;
+    const bool large = bytes >= kHugePage / 4;
     const std::size_t alignment = large ? kHugePage : kLine;
     std::free(memory_);
     size_ = 0;

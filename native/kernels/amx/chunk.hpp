@@ -15,11 +15,12 @@
 namespace homerun::amx {
 
 constexpr int kPairRows = 2 * kTile;
-constexpr int kPart = 512;
-constexpr int kSpanBytes = 5 << 18;  // of a chunk
+constexpr int kPart = 1024;
+constexpr int kSpanBytes = 1 << 18;  // of a chunk
 // A step of 256 rows, and the decoding rows that ride along.
 constexpr int kChunkRows = 288;
 constexpr int kGroupPanels = 16;
+constexpr int kPanelSums = kChunkRows * kSumsStride;
 // A pair that is alone with its panel reads from memory as fast as it computes: it asks so many
 // bytes ahead, into the panels that follow.
 constexpr int kAhead = 8192;
@@ -35,6 +36,14 @@ struct PairSums {
   int panel_of_group;  // of panels
   int group;           // of K
   const char* sums;
+};
+
+// The sums of a row with some panels, over the last group of K.
+struct RowSums {
+  int row;  // of the product
+  int row_of_chunk;
+  int panel_begin, panel_end;
+  const char* sums;  // of the first panel; the others follow at kPanelSums
 };
 
 // Where K is cut: at the ends of groups, and so that a part of a panel fits the L1 cache.
@@ -57,7 +66,9 @@ struct Cuts {
   }
 };
 
-// Calls finish(PairSums) with the sums of each pair of row tiles, panel and group of K.
+// Calls finish.group_done(PairSums) for each pair of row tiles, panel and group of K but the last;
+// then finish.write(RowSums) for each row and group of panels: a long piece of a row at a time,
+// because rows of a result often compete for a few sets of the caches.
 template <DType dtype, class Finish>
 class ChunkProduct {
  public:
@@ -69,14 +80,12 @@ class ChunkProduct {
     const int length = weight.padded_k * (dtype == DType::int8 ? 1 : 2);
     panel_size_ = std::size_t{kPanel} * length;
     cuts_ = {length, group ? smaller(group, length) : length, pairs_ == 1 ? length : kPart};
-    const int spans = parts_of(length, smaller(length, kSpanBytes / rows));
-    span_ = parts_of(length, spans);
-    group_panels_ = spans == 1 ? 1 : kGroupPanels;
+    span_ = parts_of(length, parts_of(length, smaller(length, kSpanBytes / rows)));
   }
 
   void run(int panel_begin, int panel_end) {
-    for (int panel = panel_begin; panel < panel_end; panel += group_panels_)
-      run_group(panel, smaller(panel + group_panels_, panel_end));
+    for (int panel = panel_begin; panel < panel_end; panel += kGroupPanels)
+      run_group(panel, smaller(panel + kGroupPanels, panel_end));
   }
 
  private:
@@ -96,6 +105,8 @@ class ChunkProduct {
       }
       begin = end;
     }
+    for (int row = 0; row < rows_; row++)
+      finish_.write({row_ + row, row, panel_begin, panel_end, sums_ + row * kSumsStride});
   }
 
   // `next`: the weights that are read after this part; the pairs share the work of asking for them.
@@ -108,15 +119,15 @@ class ChunkProduct {
       const int row = pair * kPairRows, rows = smaller(kPairRows, rows_ - row);
       const char* tile = static_cast<const char*>(product_.rows.data) +
                          (row_ + row) / kTile * product_.rows.stride;
-      char* sums = sums_ + (panel_of_group * kChunkRows + row) * kSumsStride;
+      char* sums = sums_ + panel_of_group * kPanelSums + row * kSumsStride;
       for (int k = begin; k < end;) {
         const int group_end = cuts_.end_of_group(k), stop = smaller(end, group_end);
         const char* upper = tile + static_cast<std::size_t>(k) * tile_rows;
         const PairRows x{upper, upper + product_.rows.stride, kStep * tile_rows};
         const auto add = rows > kTile ? add_products<dtype, true> : add_products<dtype, false>;
         add(x, weights(panel, k), (stop - k) / kStep, k % cuts_.group == 0, sums, ahead);
-        if (stop == group_end)
-          finish_(PairSums{row_ + row, rows, row, panel, panel_of_group, k / cuts_.group, sums});
+        if (stop == group_end && stop < cuts_.length)
+          finish_.group_done({row_ + row, rows, row, panel, panel_of_group, k / cuts_.group, sums});
         k = stop;
       }
     }
@@ -132,12 +143,12 @@ class ChunkProduct {
   const int row_, rows_, pairs_;
   std::size_t panel_size_;
   Cuts cuts_;
-  int span_, group_panels_;
-  alignas(64) char sums_[kGroupPanels * kChunkRows * kSumsStride];
+  int span_;
+  alignas(64) char sums_[kGroupPanels * kPanelSums];
 };
 
 // All rows of the product from row_begin on, a multiple of 16. `group`: k, or 0 = all.
-// `finish` is called as above.
+// `finish` as above.
 template <DType dtype, class Finish>
 void multiply_chunks(const Product& product, int row_begin, int row_end, int panel_begin,
                      int panel_end, int group, const Finish& finish) {

@@ -8,7 +8,7 @@ namespace homerun::amx {
 namespace {
 
 // The sums of a row and a panel to where they belong.
-void write_row(const Product& product, int row, int panel, const float* sums) {
+void write_panel(const Product& product, int row, int panel, const float* sums) {
   float* out = product.out + row * product.out_stride + panel * kPanel;
   const int channels = smaller(kPanel, product.weight->n - panel * kPanel);
   for (int channel = 0; channel < channels; channel += 16) {
@@ -20,13 +20,20 @@ void write_row(const Product& product, int row, int panel, const float* sums) {
   }
 }
 
+struct Writing {
+  const Product& product;
+
+  void group_done(const PairSums&) const {}
+  void write(const RowSums& row) const {
+    const char* sums = row.sums;
+    for (int panel = row.panel_begin; panel < row.panel_end; panel++, sums += kPanelSums)
+      write_panel(product, row.row, panel, reinterpret_cast<const float*>(sums));
+  }
+};
+
 void multiply(const Product& product, int row_begin, int row_end, int panel_begin, int panel_end) {
-  const auto write = [&](const PairSums& pair) {
-    const auto* sums = reinterpret_cast<const float*>(pair.sums);
-    for (int r = 0; r < pair.rows; r++)
-      write_row(product, pair.row + r, pair.panel, sums + r * kPanel);
-  };
-  multiply_chunks<DType::bf16>(product, row_begin, row_end, panel_begin, panel_end, 0, write);
+  multiply_chunks<DType::bf16>(product, row_begin, row_end, panel_begin, panel_end, 0,
+                               Writing{product});
 }
 
 }  // namespace

@@ -32,33 +32,48 @@ class Scaling {
         row_groups_(groups(weight_, weight_.activation_group)),
         channel_groups_(groups(weight_, weight_.weight_group)) {}
 
-  void operator()(const PairSums& pair) const {
-    const int k = pair.group * sum_group(weight_);
-    const int row_group = weight_.activation_group ? k / weight_.activation_group : 0;
-    const int channel_group = weight_.weight_group ? k / weight_.weight_group : 0;
-    const float* scales =
-        weight_.scales + (pair.panel * channel_groups_ + channel_group) * kPanel;
+  void group_done(const PairSums& pair) const {
     const auto* sums = reinterpret_cast<const std::int32_t*>(pair.sums);
-    const bool first = pair.group == 0, last = pair.group + 1 == sum_groups_;
-    float* partial =
-        partial_ + (pair.panel_of_group * kChunkRows + pair.row_of_chunk) * kPanel;
-    for (int r = 0; r < pair.rows; r++, sums += kPanel, partial += kPanel) {
-      const int row = pair.row + r;
-      const std::int32_t offset = product_.rows.offsets[row * sum_groups_ + pair.group];
-      const float row_scale = product_.rows.scales[row * row_groups_ + row_group];
+    for (int r = 0; r < pair.rows; r++, sums += kPanel) {
+      float* sum = partial(pair.row_of_chunk + r, pair.panel_of_group);
       __m512 results[2];
-      for (int h = 0; h < 2; h++) {
-        results[h] = scaled(sums + h * kHalf, offset, row_scale, scales + h * kHalf);
-        if (!first) results[h] = _mm512_add_ps(_mm512_load_ps(partial + h * kHalf), results[h]);
-        if (!last) _mm512_store_ps(partial + h * kHalf, results[h]);
-      }
-      if (last) write(row, pair.panel, results);
+      add_group(pair.row + r, pair.panel, pair.group, sums, sum, results);
+      for (int h = 0; h < 2; h++) _mm512_store_ps(sum + h * kHalf, results[h]);
+    }
+  }
+
+  void write(const RowSums& row) const {
+    const char* sums = row.sums;
+    for (int panel = row.panel_begin; panel < row.panel_end; panel++, sums += kPanelSums) {
+      __m512 results[2];
+      add_group(row.row, panel, sum_groups_ - 1, reinterpret_cast<const std::int32_t*>(sums),
+                partial(row.row_of_chunk, panel - row.panel_begin), results);
+      if (product_.rows.outliers[row.row].count) add_outliers(row.row, panel, results);
+      write_panel(row.row, panel, results);
     }
   }
 
  private:
-  void write(int row, int panel, __m512 (&results)[2]) const {
-    if (product_.rows.outliers[row].count) add_outliers(row, panel, results);
+  float* partial(int row_of_chunk, int panel_of_group) const {
+    return partial_ + (panel_of_group * kChunkRows + row_of_chunk) * kPanel;
+  }
+
+  // results = what the groups of K before have added up to, plus the sums of this group.
+  void add_group(int row, int panel, int group, const std::int32_t* sums, const float* before,
+                 __m512 (&results)[2]) const {
+    const int k = group * sum_group(weight_);
+    const int row_group = weight_.activation_group ? k / weight_.activation_group : 0;
+    const int channel_group = weight_.weight_group ? k / weight_.weight_group : 0;
+    const float* scales = weight_.scales + (panel * channel_groups_ + channel_group) * kPanel;
+    const std::int32_t offset = product_.rows.offsets[row * sum_groups_ + group];
+    const float row_scale = product_.rows.scales[row * row_groups_ + row_group];
+    for (int h = 0; h < 2; h++) {
+      results[h] = scaled(sums + h * kHalf, offset, row_scale, scales + h * kHalf);
+      if (group > 0) results[h] = _mm512_add_ps(_mm512_load_ps(before + h * kHalf), results[h]);
+    }
+  }
+
+  void write_panel(int row, int panel, const __m512 (&results)[2]) const {
     float* out = product_.out + row * product_.out_stride + panel * kPanel;
     const int channels = smaller(kPanel, weight_.n - panel * kPanel);
     for (int h = 0; h < 2 && h * kHalf < channels; h++) {
