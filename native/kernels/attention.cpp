@@ -218,14 +218,16 @@ struct TileOf {
   int blocks;
 };
 
-// Where its blocks lie, and as many of what is read after them.
+// Where its blocks lie, and what is read after them: as many, and for the last blocks in hand, of
+// which several are read at once, a few more.
 template <class Element>
 struct TileBlocks {
-  const Element* at[2 * kTileBlocks];
+  static constexpr int kSize = 2 * kTileBlocks + vectors_for(1);
+  const Element* at[kSize];
 
   TileBlocks(const QueryRows& rows, TileOf now, TileOf next) {
     for (int b = 0; b < now.blocks; b++) at[b] = locate(rows, now, b);
-    for (int b = now.blocks; b < 2 * kTileBlocks; b++)
+    for (int b = now.blocks; b < kSize; b++)
       at[b] = locate(rows, next, min_of(b - now.blocks, next.blocks - 1));
   }
 

@@ -12,7 +12,7 @@ namespace {
 struct Heads {
   int heads, kv_heads, head_dim;
 };
-constexpr Heads kHeads[] = {{4, 4, 64}, {8, 2, 32}, {3, 1, 96}, {2, 1, 256}};
+constexpr Heads kHeads[] = {{4, 4, 64}, {8, 2, 32}, {3, 1, 96}, {2, 1, 256}, {2, 1, 34}};
 
 struct Segment {
   int start, rows;
