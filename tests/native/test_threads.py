@@ -1,6 +1,7 @@
 """The pool of threads, seen from Python: it shares work, sleeps, and survives forks and exits."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -137,6 +138,27 @@ for task in os.listdir("/proc/self/task"):
     if not os.path.exists("/proc/self/task"):
         pytest.skip("needs Linux's /proc")
     assert fresh(program) == 0
+
+
+def test_workers_have_stack_for_every_kernel_whatever_the_systems_default() -> None:
+    # 200 KiB for new threads, as small as some systems' own.
+    program = """
+import threading
+import numpy as np
+from homerun import _native
+def compute():
+    _native.set_threads(4)
+    weight = _native.Linear("bf16", 1024, 256, np.zeros((32, 128, 32, 2), np.uint16), None)
+    out = np.zeros((600, 1024), np.float32)
+    for _ in range(200): _native.linear_add(np.zeros((600, 256), np.float32), weight, out)
+threading.stack_size(8 << 20)
+caller = threading.Thread(target=compute)
+caller.start()
+caller.join()
+"""
+    small = (200 << 10, resource.getrlimit(resource.RLIMIT_STACK)[1])
+    limit = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_STACK, {small}); "
+    assert fresh(limit + f"os.execv(sys.executable, [sys.executable, '-c', {program!r}])") == 0
 
 
 def fresh(program: str) -> int:
