@@ -259,3 +259,11 @@ def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
     found = sample_rows(logits, rows)
     monkeypatch.setattr(sampler, "_native", None)
     assert sample_rows(logits, rows) == found
+
+
+def test_the_setting_reference_means_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits, rows = flat(64)[None], [Row(Chooser(SamplingParams(0.7), 1), 0)]
+    found = sample_rows(logits, rows)
+    monkeypatch.setattr(native, "_reference_wanted", True)
+    monkeypatch.setattr(_native, "sample_rows", None)
+    assert sample_rows(logits, rows) == found

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from homerun import native
+from homerun.native import native_available
 from homerun.types import SamplingParams
 
-if native.native_available():
+try:
     from homerun import _native
-else:
+except ImportError:
     _native = None
 
 FIRST_CANDIDATES = 64
@@ -88,7 +88,7 @@ def sample_rows(logits: NDArray[np.float32], rows: Sequence[Row]) -> list[int]:
     Rows share the threads of the kernels; each has the token it has alone. Raises ValueError if a
     previous token is not in the vocabulary or a shape is wrong.
     """
-    if _native is not None:
+    if _native is not None and native_available():
         compiled = [(r.chooser.compiled, r.position, *r[2:]) for r in rows]
         return _native.sample_rows(np.ascontiguousarray(logits), compiled)
     tokens: list[int] = []
