@@ -14,7 +14,9 @@ constexpr int kMaskBits = 32;
 
 // Order of float32 as integers: -inf has the least key, +inf the greatest; a NaN is beyond both.
 // The function is its own inverse (on bits). -0 comes right before +0.
-constexpr std::int32_t ordered(std::int32_t bits) { return bits ^ ((bits >> 31) & 0x7fffffff); }
+[[gnu::always_inline]] constexpr std::int32_t ordered(std::int32_t bits) {
+  return bits ^ ((bits >> 31) & 0x7fffffff);
+}
 constexpr std::int32_t kLeastKey = ordered(static_cast<std::int32_t>(0xff800000));
 constexpr std::int32_t kGreatestKey = 0x7f800000;
 
@@ -26,8 +28,7 @@ struct SamplingKernels {
   // many. May write one more.
   int (*find)(const float* logits, int begin, int end, std::int32_t low, std::uint32_t width,
               std::int32_t* found);
-  // scores[i] = (logits[i] - best) · sharpness and weights[i] = e^scores[i], 0 below
-  // kLeastScore;
+  // scores[i] = (logits[i] - best) · sharpness and weights[i] = e^scores[i], 0 below kLeastScore;
   // count <= kWeighed, no score positive. Returns the sum of the weights.
   double (*weigh)(const float* logits, int count, double best, double sharpness, double* scores,
                   double* weights);
