@@ -5,6 +5,7 @@ bounded: a model or reason that was not announced is counted as "other".
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -28,6 +29,17 @@ CANCEL_REASONS = frozenset({"disconnect", "drain", "error"})
 REJECT_REASONS = frozenset({"queue_full", "draining", "queue_timeout", "too_large"})
 
 
+class _OfModel(NamedTuple):
+    """What is counted for every step or token of one model: looked up by its label once."""
+
+    inter_token_seconds: Histogram
+    step_seconds: Histogram
+    batch_size: Histogram
+    preemptions: Counter
+    drafted_tokens: Counter
+    accepted_tokens: Counter
+
+
 class Metrics:
     """One server's metrics on a registry of its own. Times are seconds."""
 
@@ -36,6 +48,7 @@ class Metrics:
     ) -> None:
         """`models`: the names that may become labels. `instruction_set`: what arithmetic runs."""
         self._models = frozenset(models)
+        self._models_seen: dict[str, _OfModel] = {}
         self._registry = CollectorRegistry()
         self._requests = self._counter(
             "requests", "Answered requests", "model", "code", "internal_code"
@@ -118,7 +131,7 @@ class Metrics:
 
     def inter_token(self, model: str, seconds: float) -> None:
         """Time between two tokens of one request."""
-        self._inter_token_seconds.labels(self._model(model)).observe(seconds)
+        self._of_model(model).inter_token_seconds.observe(seconds)
 
     def cancelled(self, reason: str) -> None:
         """A request that was taken in and ended early; `reason` from `CANCEL_REASONS`."""
@@ -141,12 +154,14 @@ class Metrics:
         accepted: int,
     ) -> None:
         """One engine step of one model."""
-        name = self._model(model)
-        self._step_seconds.labels(name).observe(seconds)
-        self._batch_size.labels(name).observe(sequences)
-        self._preemptions.labels(name).inc(preempted)
-        self._drafted_tokens.labels(name).inc(drafted)
-        self._accepted_tokens.labels(name).inc(accepted)
+        of = self._of_model(model)
+        of.step_seconds.observe(seconds)
+        of.batch_size.observe(sequences)
+        if preempted:
+            of.preemptions.inc(preempted)
+        if drafted:
+            of.drafted_tokens.inc(drafted)
+            of.accepted_tokens.inc(accepted)
 
     # Called before `render`.
 
@@ -163,6 +178,20 @@ class Metrics:
     def render(self) -> bytes:
         """Everything in the Prometheus text format, version 0.0.4."""
         return generate_latest(self._registry)
+
+    def _of_model(self, model: str) -> "_OfModel":
+        name = self._model(model)
+        found = self._models_seen.get(name)
+        if found is None:
+            found = self._models_seen[name] = _OfModel(
+                self._inter_token_seconds.labels(name),
+                self._step_seconds.labels(name),
+                self._batch_size.labels(name),
+                self._preemptions.labels(name),
+                self._drafted_tokens.labels(name),
+                self._accepted_tokens.labels(name),
+            )
+        return found
 
     def _model(self, model: str | None) -> str:
         return model if model in self._models else OTHER

@@ -25,6 +25,7 @@ from homerun.errors import (
 )
 from homerun.metrics import Metrics
 from homerun.service.catalog import Catalog
+from homerun.service.inbox import Inbox
 from homerun.service.models import ServedModel, ServedModels, fetching_command
 from homerun.text.conversation import join_raw
 from homerun.text.detokenizer import Detokenizer
@@ -51,7 +52,7 @@ class InferenceService:
         self._catalog: Catalog = models.catalog
         self._served = models.by_name
         self._metrics = metrics
-        self._inboxes: dict[str, asyncio.Queue[Event]] = {}
+        self._inboxes: dict[str, Inbox] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engine = Engine(
             models.lanes, self._deliver, max_queue=max_queue, on_step=self._count_step
@@ -111,7 +112,7 @@ class InferenceService:
             rope_variant=int(total > served.trained_context),
             cache_scope=identity.account.encode(),
         )
-        inbox: asyncio.Queue[Event] = asyncio.Queue()
+        inbox = Inbox()
         self._inboxes[request_id] = inbox
         try:
             self._engine.submit(engine_request)
@@ -168,7 +169,7 @@ class InferenceService:
             find = self._inboxes.pop if is_last else self._inboxes.get
             inbox = find(event.request_id, None)
             if inbox is not None:
-                inbox.put_nowait(event)
+                inbox.put(event)
 
     def _count_step(self, stats: StepStats) -> None:
         self._metrics.step(
@@ -188,7 +189,7 @@ class Generation:
         self,
         served: ServedModel,
         request: EngineRequest,
-        inbox: "asyncio.Queue[Event]",
+        inbox: Inbox,
         detokenizer: Detokenizer,
         *,
         queued_seconds: float,
@@ -229,17 +230,13 @@ class Generation:
     async def _items(self) -> AsyncIterator[GenerationItem]:
         last: float | None = None
         while True:
-            try:
-                async with asyncio.timeout(WORKING_SECONDS):
-                    event = await self._inbox.get()
-            except TimeoutError:
-                yield Working()
-                continue
-            match event:
+            match await self._inbox.get(WORKING_SECONDS):
+                case None:
+                    yield Working()
                 case Produced(token_ids=ids):
                     now = time.monotonic()
                     if last is not None:
-                        for _ in ids:  # those of one step share its time
+                        for _ in ids:  # those of one event share its time
                             self._metrics.inter_token(self.model, (now - last) / len(ids))
                     last = now
                     self.usage = Usage(
