@@ -19,6 +19,7 @@ from homerun.service.library import Library, verify
 from homerun.service.models import ModelSpec, checkpoint_directory, load_models
 from homerun.settings import Settings
 from homerun.text.tokenizer import Tokenizer
+from tests.checkpoints import write_checkpoint
 from tests.model.sequences import Sequences
 
 ROOKIE = Path(str(files("homerun").joinpath("data", "rookie")))
@@ -353,6 +354,9 @@ def test_comparisons_that_are_refused(library: Library, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="is not there any more: name it with --source"):
         compare(model, TEXT)
     assert compare(model, TEXT[:200], ROOKIE).tokens > 20
+    other = write_checkpoint(tmp_path / "other", "llama")
+    with pytest.raises(ConfigurationError, match="other is another model than the imported one"):
+        compare(model, TEXT, other)
     with pytest.raises(ConfigurationError, match="the text is too short"):
         compare(model, "", ROOKIE)
     with pytest.raises(ConfigurationError, match="--window 4096 is more than the trained 2048"):

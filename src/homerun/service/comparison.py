@@ -5,12 +5,13 @@ Knows which two models to load and how a text is cut into windows; the arithmeti
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from homerun.errors import ConfigurationError
 from homerun.model.checkpoint import Checkpoint
+from homerun.model.config import read_config
 from homerun.model.loader import load_model
 from homerun.model.perplexity import perplexity
 from homerun.service.library import ImportedModel
@@ -53,6 +54,7 @@ def compare(
     dtype. Raises CheckpointError and ConfigurationError in plain words.
     """
     directory = source or _source_of(model)
+    _check_same_sizes(model.directory, directory)
     windows = _windows(Tokenizer.load(model.directory), text, window)
 
     def measure(what: str, path: Path) -> tuple[float, str]:
@@ -68,6 +70,15 @@ def compare(
     original, source_dtype = measure("source", directory)
     tokens = sum(len(one) - 1 for one in windows)
     return Comparison(tokens, window, packed, packed_dtype, original, source_dtype)
+
+
+def _check_same_sizes(packed: Path, source: Path) -> None:
+    """Raises ConfigurationError if the two cannot be one model: a dtype is all that may differ."""
+    one, other = read_config(packed), read_config(source)
+    if replace(one, dtype=other.dtype, stop_ids=other.stop_ids) != other:
+        raise ConfigurationError(
+            f"{source} is another model than the imported one: its config.json differs"
+        )
 
 
 def _source_of(model: ImportedModel) -> Path:
