@@ -81,6 +81,8 @@ def test_run_says_what_is_wrong(server: Server, tmp_path: Path) -> None:
     unknown = homerun("run", "@cf/no/such", "x", "--port", port, home=tmp_path)
     assert unknown.returncode == 1
     assert "No such model @cf/no/such" in unknown.stderr
+    absent = homerun("run", "my/model", "x", "--port", port, home=tmp_path)
+    assert f"the server on 127.0.0.1:{port} has no my/model" in absent.stderr
     hot = homerun("run", "@homerun/rookie", "x", "--top-k", "3", "--port", port, home=tmp_path)
     assert hot.returncode == 2
     assert "Traceback" not in nothing.stderr + unknown.stderr + hot.stderr

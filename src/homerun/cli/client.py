@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from homerun.errors import HomerunError
+from homerun.errors import HomerunError, NoRoute
 
 TIMEOUT = 600.0
 
@@ -56,7 +56,10 @@ class Client:
             )
             response = connection.getresponse()
             if response.status != 200:
-                raise ServerError(_message(json.loads(response.read())))
+                message = _message(json.loads(response.read()))
+                if message == str(NoRoute()):
+                    message = f"the server on {':'.join(map(str, self._address))} has no {model}"
+                raise ServerError(message)
             yield from _events(response)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ServerError(f"the server broke off: {error}") from error
