@@ -2,10 +2,13 @@
 // Knows one KV head of one sequence; which rows and tiles make an item of work is ops/'s affair.
 //
 // Both products are register tiles over the same loop: a vector of the cache (16 positions of a
-// key feature, 16 features of a value) is loaded once for up to kMaxRows query rows, each of which
+// key feature, 16 features of a value) is loaded once for several query rows, each of which
 // broadcasts one number. A lane of an accumulator is one score, or one feature of one output, and
 // runs through a single chain of fma in order of the features, or positions. So tiling never shows.
 // A row is never multiplied with a value that it may not see: that could be an infinity.
+//
+// Up to kMaxRows rows read the cache as it is, once, as fast as memory gives it. More rows share
+// copies in float32 of parts that stay in the L1 cache, and are bound by arithmetic.
 #include <type_traits>
 
 #include "kernels/parts.hpp"
@@ -17,12 +20,17 @@ namespace {
 #if defined(HOMERUN_ISA_avx512_vnni)
 constexpr int kAccumulators = 24;  // of 32 registers
 constexpr int kMaxRows = 8;
+constexpr int kSharedRows = 8, kSharedVectors = 2;
 #else
 constexpr int kAccumulators = 6;  // an F takes two of AVX2's 16 registers, four of NEON's 32
 constexpr int kMaxRows = 6;
+constexpr int kSharedRows = 6, kSharedVectors = 1;
 #endif
 
-// Widened panels of keys or values should stay in the L1 cache.
+// Rows that share a copy: kSharedRows of them times kSharedVectors of the copy at once.
+constexpr int kSharedLanes = 16 * kSharedVectors;
+static_assert(kTileBlocks % kSharedVectors == 0);
+// What is read or copied of the cache at a time should stay in the L1 cache.
 constexpr int kPanelBytes = 32 * 1024;
 
 struct Fp16 {
@@ -48,6 +56,21 @@ inline void write(Bf16* p, F v, int n) { store_bf16(&p->bits, v, n); }
 inline int min_of(int a, int b) { return a < b ? a : b; }
 inline int max_of(int a, int b) { return a > b ? a : b; }
 
+// Calls body(offset, lanes) for vectors of a row of `width` numbers.
+template <class Body>
+inline void for_vectors(int width, const Body& body) {
+  for (int i = 0; i < width; i += 16) body(i, min_of(16, width - i));
+}
+
+inline F load_some(const float* p, int n) { return n == 16 ? load(p) : load(p, n); }
+inline void store_some(float* p, F v, int n) {
+  if (n == 16) {
+    store(p, v);
+  } else {
+    store(p, v, n);
+  }
+}
+
 // Vectors of the cache to hold against `rows` rows: a power of two. More than 4 streams of memory
 // are slower.
 constexpr int vectors_for(int rows) {
@@ -56,12 +79,12 @@ constexpr int vectors_for(int rows) {
   return vectors;
 }
 
-// Calls body with the constant that equals `rows`, which is in 1 … kMaxRows.
+// with_rows<most>(rows, body) calls body with the constant that equals `rows`, in 1 … most.
 template <int kRows>
 struct Rows {
   static constexpr int value = kRows;
 };
-template <int kRows = kMaxRows, class Body>
+template <int kRows, class Body>
 inline void with_rows(int rows, const Body& body) {
   if constexpr (kRows > 1) {
     if (rows < kRows) return with_rows<kRows - 1>(rows, body);
@@ -69,16 +92,16 @@ inline void with_rows(int rows, const Body& body) {
   body(Rows<kRows>{});
 }
 
-// Blocks of keys or values. Those that stream through, read once each, ask the memory for the block
-// `ahead` of the one in hand: at[b] is defined so much further.
-template <class Element, bool kStream>
+// Blocks of keys or values, read once each; what lies `ahead` of the block in hand is asked of the
+// memory meanwhile: at[b] is defined so much further.
+template <class Element>
 struct Blocks {
   const Element* const* at;
   int ahead;
 
   Blocks from(int block) const { return {at + block, ahead}; }
   void expect(int block, int offset) const {
-    if constexpr (kStream) __builtin_prefetch(at[block + ahead] + offset, 0, kIntoL2);
+    __builtin_prefetch(at[block + ahead] + offset, 0, kIntoL2);
   }
   static constexpr int kIntoL2 = 2;
 };
@@ -240,113 +263,322 @@ struct TileBlocks {
   }
 };
 
-// Calls body(Blocks, first block, blocks) for panels of a tile's blocks. Few rows read the cache as
-// it is, once; many share a copy in float32 that stays in the L1 cache.
-template <class Element, class Body>
-void for_panels(const TileBlocks<Element>& tile, int blocks, int block_size, int rows,
-                float* widened, const Body& body) {
-  const int bytes = block_size * int(rows <= kMaxRows ? sizeof(Element) : sizeof(float));
-  const int panel = min_of(kTileBlocks, max_of(kPanelBytes / bytes, vectors_for(kMaxRows)));
-  for (int first = 0; first < blocks; first += panel) {
-    const int count = min_of(panel, blocks - first);
-    const Blocks<Element, true> stored{tile.at + first, panel};
-    if (rows <= kMaxRows) {
-      body(stored, first, count);
-    } else {
-      const float* pointers[kTileBlocks];
-      for (int b = 0; b < count; b++) {
-        float* to = widened + b * block_size;
-        pointers[b] = to;
-        for (int i = 0; i < block_size; i += 16) {
-          store(to + i, read(stored.at[b] + i));
-          stored.expect(b, i);
+// Adds the next tile's maxima and totals to those so far. They become what the outputs count from
+// now on: `next.maximum` the decay of those so far, `next.total` the share of the next tile's.
+void weigh(Contribution so_far, Contribution next, int first_row, int count) {
+  for (int row = first_row; row < count; row += 16) {
+    const int n = min_of(16, count - row);
+    const F ours = load_some(so_far.maximum + row, n), theirs = load_some(next.maximum + row, n);
+    const F raised = max(ours, theirs);
+    const F decay = exp(sub(ours, raised)), share = exp(sub(theirs, raised));
+    const F total = add(mul(load_some(so_far.total + row, n), decay),
+                        mul(load_some(next.total + row, n), share));
+    store_some(so_far.maximum + row, raised, n);
+    store_some(so_far.total + row, total, n);
+    store_some(next.maximum + row, decay, n);
+    store_some(next.total + row, share, n);
+  }
+}
+
+// Rows see more the later they are: those that see a tile are the last ones.
+int first_seeing(const QueryRows& rows, int tile) {
+  const int token = max_of(0, tile * kTile - rows.start);
+  return min_of(token, rows.tokens) * rows.sharing;
+}
+
+void combine(const QueryRows& rows, int tile, Contribution so_far, Contribution next) {
+  const int head_dim = rows.cache.head_dim, count = rows.rows();
+  const int first_row = first_seeing(rows, tile);
+  weigh(so_far, next, first_row, count);
+  for (int row = first_row; row < count; row++) {
+    const F decay = set(next.maximum[row]), share = set(next.total[row]);
+    float* output = so_far.output + std::size_t(row) * head_dim;
+    const float* added = next.output + std::size_t(row) * head_dim;
+    for_vectors(head_dim, [&](int i, int n) {
+      const F ours = load_some(output + i, n), theirs = load_some(added + i, n);
+      store_some(output + i, add(mul(ours, decay), mul(theirs, share)), n);
+    });
+  }
+}
+
+void finish_rows(const QueryRows& rows, int begin, int end, Contribution all) {
+  const int head_dim = rows.cache.head_dim;
+  for (int row = begin; row < end; row++) {
+    const F total = set(all.total[row]);
+    const float* output = all.output + std::size_t(row) * head_dim;
+    float* out = rows.out_of(row);
+    for_vectors(head_dim, [&](int i, int n) {
+      store_some(out + i, div(load_some(output + i, n), total), n);
+    });
+  }
+}
+
+void finish(const QueryRows& rows, Contribution all) { finish_rows(rows, 0, rows.rows(), all); }
+
+// What a tile's kernel is given: the rows that see the tile, and its blocks of the cache.
+template <class Element>
+struct Tile {
+  const QueryRows& rows;
+  int index;
+  int first_row, count;  // rows [first_row, count) see it
+  int head_dim;
+  int blocks;
+  TileBlocks<Element> keys, values;  // each followed by what is read after it
+
+  static Tile of(const QueryRows& rows, int tile) {
+    const int count = rows.rows();
+    const auto blocks_of = [&](int some_tile) {
+      return (rows.visible(count - 1, some_tile) + kBlock - 1) / kBlock;
+    };
+    const int blocks = blocks_of(tile);
+    const int next = tile + 1 < rows.tiles() ? tile + 1 : tile;
+    const TileOf keys_now{rows.cache.keys, tile, blocks};
+    const TileOf values_now{rows.cache.values, tile, blocks};
+    const TileOf keys_next{rows.cache.keys, next, blocks_of(next)};
+    return {rows,
+            tile,
+            first_seeing(rows, tile),
+            count,
+            rows.cache.head_dim,
+            blocks,
+            TileBlocks<Element>(rows, keys_now, values_now),
+            TileBlocks<Element>(rows, values_now, keys_next)};
+  }
+  int visible(int row) const { return rows.visible(row, index); }
+  int blocks_seen(int row) const { return (visible(row) + kBlock - 1) / kBlock; }
+};
+
+// Few rows: scores and outputs straight from the cache.
+template <class Element>
+void stream(const Tile<Element>& tile, const float* scaled, float* scores, Contribution result) {
+  const int head_dim = tile.head_dim, row = tile.first_row, count = tile.count - row;
+  const auto output_of = [&](int some) { return result.output + std::size_t(some) * head_dim; };
+  const int block_bytes = kBlock * head_dim * int(sizeof(Element));
+  const int panel = min_of(kTileBlocks, max_of(kPanelBytes / block_bytes, vectors_for(1)));
+  const auto for_panels = [&](const TileBlocks<Element>& blocks, const auto& body) {
+    for (int first = 0; first < tile.blocks; first += panel)
+      body(Blocks<Element>{blocks.at + first, panel}, first, min_of(panel, tile.blocks - first));
+  };
+  with_rows<kMaxRows>(count, [&](auto rows_now) {
+    constexpr int kRows = rows_now.value;
+    for_panels(tile.keys, [&](auto blocks, int first, int panel_blocks) {
+      score<kRows>(scaled + row * head_dim, head_dim, blocks, panel_blocks,
+                   scores + row * kTile + first * kBlock);
+    });
+    for (int some = row; some < row + kRows; some++)
+      exponentials(scores + some * kTile, tile.visible(some), result.maximum[some],
+                   result.total[some]);
+    for (int i = 0; i < kRows * head_dim; i++) output_of(row)[i] = 0;
+    for_panels(tile.values, [&](auto blocks, int first, int panel_blocks) {
+      const int begin = first * kBlock, end = begin + panel_blocks * kBlock;
+      const auto seen_here = [&](int some) { return min_of(end, tile.visible(some)) - begin; };
+      const float* weights = scores + row * kTile + begin;
+      // All rows together as far as the first of them sees, then each by itself.
+      const int common = max_of(0, seen_here(row));
+      add_values<kRows>(weights, head_dim, blocks, 0, common, output_of(row));
+      for (int r = 1; r < kRows; r++)
+        add_values<1>(weights + r * kTile, head_dim, blocks, common, seen_here(row + r),
+                      output_of(row + r));
+    });
+  });
+}
+
+// scores[row][kSharedLanes] of as many keys: panel [head_dim][kSharedLanes].
+template <int kRows>
+void score_panel(const float* queries, int head_dim, const float* panel, float* scores) {
+  F sums[kRows][kSharedVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; r++)
+#pragma GCC unroll 8
+    for (int v = 0; v < kSharedVectors; v++) sums[r][v] = zero();
+  for (int d = 0; d < head_dim; d++, panel += kSharedLanes) {
+    F column[kSharedVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kSharedVectors; v++) column[v] = load(panel + v * 16);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; r++) {
+      const F query = set(queries[r * head_dim + d]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kSharedVectors; v++) sums[r][v] = fma(query, column[v], sums[r][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; r++)
+#pragma GCC unroll 8
+    for (int v = 0; v < kSharedVectors; v++) store(scores + r * kTile + v * 16, sums[r][v]);
+}
+
+// The rows that a call of `add_panel` adds to.
+struct SharedRows {
+  const float* weights;  // [row][kTile]
+  const int* visible;    // [row], ascending
+  const float* decay;    // [row], of the output so far; null: there is none yet
+  const float* share;    // [row], of what is added
+  float* output;         // [row][head_dim]
+  int head_dim;
+  int features;          // that are left, of which the panel has up to kSharedLanes
+  int ending;            // so many of the rows have seen all now: out = output / total
+  const float* total;    // [row]
+  const QueryRows& queries;
+  int first_row, first_feature;  // in `queries`
+
+  float* out(int row) const { return queries.out_of(first_row + row) + first_feature; }
+};
+
+// output = output · decay + (Σ weight · value over the visible positions) · share, for the features
+// of panel [position][kSharedLanes].
+template <int kRows>
+void add_panel(const SharedRows& rows, const float* panel) {
+  F sums[kRows][kSharedVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; r++)
+#pragma GCC unroll 8
+    for (int v = 0; v < kSharedVectors; v++) sums[r][v] = zero();
+  const auto add_position = [&](int position, const auto& takes_part) {
+    const float* features = panel + position * kSharedLanes;
+    F feature[kSharedVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kSharedVectors; v++) feature[v] = load(features + v * 16);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; r++) {
+      if (!takes_part(r)) continue;
+      const F weight = set(rows.weights[r * kTile + position]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kSharedVectors; v++) sums[r][v] = fma(weight, feature[v], sums[r][v]);
+    }
+  };
+  const int common = rows.visible[0], end = rows.visible[kRows - 1];
+  for (int position = 0; position < common; position++)
+    add_position(position, [](int) { return true; });
+  for (int position = common; position < end; position++)
+    add_position(position, [&](int r) { return position < rows.visible[r]; });
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; r++) {
+    float* output = rows.output + r * rows.head_dim;
+    float* out = r < rows.ending ? rows.out(r) : output;
+#pragma GCC unroll 8
+    for (int v = 0; v < kSharedVectors; v++) {
+      const int n = min_of(16, rows.features - v * 16);
+      if (n <= 0) continue;
+      F result = sums[r][v];
+      if (rows.decay) {
+        const F before = load_some(output + v * 16, n);
+        result = add(mul(before, set(rows.decay[r])), mul(result, set(rows.share[r])));
+      }
+      if (r < rows.ending) result = div(result, set(rows.total[r]));
+      store_some(out + v * 16, result, n);
+    }
+  }
+}
+
+// Room for a panel of keys or values.
+std::size_t panel_floats(int head_dim) {
+  const int keys = max_of(kSharedLanes * head_dim, kPanelBytes / int(sizeof(float)));
+  return max_of(keys, kTile * kSharedLanes);
+}
+
+// Many rows: panels of the cache are copied, and every row uses them before the next.
+template <class Element>
+void share(const Tile<Element>& tile, bool first, int ended, const float* scaled, float* scores,
+           float* panel, Contribution own, Contribution so_far) {
+  const int head_dim = tile.head_dim, count = tile.count;
+  const auto for_groups = [&](const auto& body) {
+    for (int row = tile.first_row; row < count; row += kSharedRows)
+      with_rows<kSharedRows>(min_of(kSharedRows, count - row),
+                             [&](auto rows_now) { body(row, rows_now); });
+  };
+
+  // Panels of [head_dim][kSharedLanes] side by side. Where a block is missing the last one is
+  // repeated: its scores are not used.
+  const Blocks<Element> keys{tile.keys.at, tile.blocks};
+  const int vector_bytes = kSharedLanes * head_dim * int(sizeof(float));
+  const int panel_blocks = kSharedVectors * max_of(1, kPanelBytes / vector_bytes);
+  for (int begin = 0; begin < tile.blocks; begin += panel_blocks) {
+    const int end = min_of(begin + panel_blocks, tile.blocks);
+    for (int b = begin; b < end; b += kSharedVectors)
+      for (int v = 0; v < kSharedVectors; v++) {
+        const int block = min_of(b + v, tile.blocks - 1);
+        float* to = panel + (b - begin) * kBlock * head_dim + v * 16;
+        for (int d = 0; d < head_dim; d++) {
+          store(to + d * kSharedLanes, read(keys.at[block] + d * kBlock));
+          keys.expect(block, d * kBlock);
         }
       }
-      body(Blocks<float, false>{pointers, 0}, first, count);
-    }
+    for_groups([&](int row, auto rows_now) {
+      constexpr int kRows = rows_now.value;
+      const int all_seen = tile.blocks_seen(row + kRows - 1), seen = min_of(end, all_seen);
+      for (int b = begin; b < seen; b += kSharedVectors) {
+        // A few lines of what is written in the end: asked for all at once they are slow to come.
+        const int step = (all_seen + kSharedVectors - 1) / kSharedVectors * 16;
+        for (int d = b / kSharedVectors * 16; d < head_dim; d += step)
+          for (int r = 0; r < kRows && row + r < ended; r++)
+            __builtin_prefetch(tile.rows.out_of(row + r) + d, 1, Blocks<Element>::kIntoL2);
+        score_panel<kRows>(scaled + row * head_dim, head_dim,
+                           panel + (b - begin) * kBlock * head_dim,
+                           scores + row * kTile + b * kBlock);
+      }
+    });
+  }
+
+  const Contribution& result = first ? so_far : own;
+  for (int row = tile.first_row; row < count; row++)
+    exponentials(scores + row * kTile, tile.visible(row), result.maximum[row], result.total[row]);
+  if (!first) weigh(so_far, own, tile.first_row, count);
+
+  const Blocks<Element> values{tile.values.at, tile.blocks};
+  for (int d = 0; d < head_dim; d += kSharedLanes) {
+    for (int position = 0; position < tile.blocks * kBlock; position++)
+      for (int v = 0; v < kSharedVectors; v++) {
+        const int n = min_of(16, head_dim - d - v * 16);
+        if (n <= 0) continue;
+        const int block = position / kBlock, offset = position % kBlock * head_dim + d + v * 16;
+        const Element* from = values.at[block] + offset;
+        store(panel + position * kSharedLanes + v * 16, n == 16 ? read(from) : read(from, n));
+        values.expect(block, offset);
+      }
+    for_groups([&](int row, auto rows_now) {
+      constexpr int kRows = rows_now.value;
+      int visible[kRows];
+      for (int r = 0; r < kRows; r++) visible[r] = tile.visible(row + r);
+      const SharedRows now{scores + row * kTile,
+                           visible,
+                           first ? nullptr : own.maximum + row,
+                           own.total + row,
+                           so_far.output + std::size_t(row) * head_dim + d,
+                           head_dim,
+                           head_dim - d,
+                           ended - row,
+                           so_far.total + row,
+                           tile.rows,
+                           row,
+                           d};
+      add_panel<kRows>(now, panel);
+    });
   }
 }
 
 template <class Element>
-void tile(const QueryRows& rows, int tile, const float* scaled, float* scratch,
-          Contribution result) {
-  const int count = rows.rows(), head_dim = rows.cache.head_dim;
-  const auto visible = [&](int row) { return rows.visible(row, tile); };
-  // Rows see more the later they are: those that see this tile are the last ones.
-  int first_row = 0;
-  while (visible(first_row) <= 0) first_row += rows.sharing;
-  const auto blocks_of = [&](int some_tile) {
-    return (rows.visible(count - 1, some_tile) + kBlock - 1) / kBlock;
-  };
-  const int blocks = blocks_of(tile);
-  const int next = tile + 1 < rows.tiles() ? tile + 1 : tile;
-  const TileOf keys_now{rows.cache.keys, tile, blocks};
-  const TileOf values_now{rows.cache.values, tile, blocks};
-  const TileOf keys_next{rows.cache.keys, next, blocks_of(next)};
-  const TileBlocks<Element> keys(rows, keys_now, values_now);
-  const TileBlocks<Element> values(rows, values_now, keys_next);
-  float* scores = scratch;
-  float* widened = scratch + std::size_t(count) * kTile;
-  const auto for_panels_of = [&](const TileBlocks<Element>& some, const auto& body) {
-    for_panels(some, blocks, kBlock * head_dim, count - first_row, widened, body);
-  };
-
-  for_panels_of(keys, [&](auto panel, int first, int panel_blocks) {
-    for (int row = first_row; row < count; row += kMaxRows) {
-      const int group = min_of(kMaxRows, count - row);
-      const int needed = (visible(row + group - 1) + kBlock - 1) / kBlock - first;
-      if (needed <= 0) continue;
-      with_rows(group, [&](auto rows_now) {
-        score<rows_now.value>(scaled + row * head_dim, head_dim, panel,
-                              min_of(panel_blocks, needed), scores + row * kTile + first * kBlock);
-      });
-    }
-  });
-
-  for (int row = first_row; row < count; row++)
-    exponentials(scores + row * kTile, visible(row), result.maximum[row], result.total[row]);
-
-  float* output = result.output + std::size_t(first_row) * head_dim;
-  const std::size_t width = std::size_t(count - first_row) * head_dim;
-  for (std::size_t i = 0; i < width; i++) output[i] = 0;
-  for_panels_of(values, [&](auto panel, int first, int panel_blocks) {
-    const int begin = first * kBlock, end = begin + panel_blocks * kBlock;
-    const auto seen_here = [&](int row) { return min_of(end, visible(row)) - begin; };
-    const auto weights_of = [&](int row) { return scores + row * kTile + begin; };
-    const auto output_of = [&](int row) { return result.output + std::size_t(row) * head_dim; };
-    for (int row = first_row; row < count; row += kMaxRows) {
-      const int group = min_of(kMaxRows, count - row);
-      // All rows of the group together as far as the first of them sees, then each by itself.
-      const int common = max_of(0, seen_here(row));
-      with_rows(group, [&](auto rows_now) {
-        add_values<rows_now.value>(weights_of(row), head_dim, panel, 0, common, output_of(row));
-      });
-      for (int one = row + 1; one < row + group; one++)
-        add_values<1>(weights_of(one), head_dim, panel, common, seen_here(one), output_of(one));
-    }
-  });
+void add_tile(const QueryRows& rows, int index, TileOrder order, const float* scaled,
+              float* scratch, Contribution so_far) {
+  const auto tile = Tile<Element>::of(rows, index);
+  const bool first = order == TileOrder::alone || index == 0;
+  const int ended = order == TileOrder::alone ? 0 : first_seeing(rows, index + 1);
+  float* panel = scratch;
+  float* scores = panel + panel_floats(tile.head_dim);
+  const Contribution own =
+      Contribution::in(scores + std::size_t(tile.count) * kTile, tile.count);
+  if (tile.count - tile.first_row > kMaxRows) {
+    share(tile, first, ended, scaled, scores, panel, own, so_far);
+  } else {
+    stream(tile, scaled, scores, first ? so_far : own);
+    if (!first) combine(rows, index, so_far, own);
+    finish_rows(rows, tile.first_row, ended, so_far);
+  }
 }
 
 std::size_t scratch_floats(const QueryRows& rows) {
-  const std::size_t block = std::size_t(kBlock) * rows.cache.head_dim;
-  const std::size_t fitting = kPanelBytes / sizeof(float);
-  const std::size_t least = vectors_for(kMaxRows) * block;
-  return std::size_t(rows.rows()) * kTile + (fitting > least ? fitting : least);
-}
-
-// Calls body(offset, lanes) for vectors of a row of `width` numbers.
-template <class Body>
-inline void for_vectors(int width, const Body& body) {
-  for (int i = 0; i < width; i += 16) body(i, min_of(16, width - i));
-}
-
-inline F load_some(const float* p, int n) { return n == 16 ? load(p) : load(p, n); }
-inline void store_some(float* p, F v, int n) {
-  if (n == 16) {
-    store(p, v);
-  } else {
-    store(p, v, n);
-  }
+  return panel_floats(rows.cache.head_dim) + std::size_t(rows.rows()) * kTile +
+         Contribution::floats(rows.rows(), rows.cache.head_dim);
 }
 
 void scale_queries(const QueryRows& rows, float scale, float* scaled) {
@@ -356,36 +588,6 @@ void scale_queries(const QueryRows& rows, float scale, float* scaled) {
     const float* queries = rows.queries + token * rows.stride;
     for_vectors(width, [&](int i, int n) {
       store_some(scaled + i, mul(load_some(queries + i, n), factor), n);
-    });
-  }
-}
-
-void combine(const QueryRows& rows, int tile, Contribution so_far, Contribution next) {
-  const int head_dim = rows.cache.head_dim;
-  for (int row = 0; row < rows.rows(); row++) {
-    if (rows.visible(row, tile) <= 0) continue;
-    const F ours = set(so_far.maximum[row]), theirs = set(next.maximum[row]);
-    const F raised = max(ours, theirs);
-    const F decay = exp(sub(ours, raised)), share = exp(sub(theirs, raised));
-    const auto both = [&](F a, F b) { return add(mul(a, decay), mul(b, share)); };
-    store(&so_far.maximum[row], raised, 1);
-    store(&so_far.total[row], both(set(so_far.total[row]), set(next.total[row])), 1);
-    float* output = so_far.output + std::size_t(row) * head_dim;
-    const float* added = next.output + std::size_t(row) * head_dim;
-    for_vectors(head_dim, [&](int i, int n) {
-      store_some(output + i, both(load_some(output + i, n), load_some(added + i, n)), n);
-    });
-  }
-}
-
-void finish(const QueryRows& rows, Contribution all) {
-  const int head_dim = rows.cache.head_dim;
-  for (int row = 0; row < rows.rows(); row++) {
-    const F total = set(all.total[row]);
-    const float* output = all.output + std::size_t(row) * head_dim;
-    float* out = rows.out + row / rows.sharing * rows.stride + row % rows.sharing * head_dim;
-    for_vectors(head_dim, [&](int i, int n) {
-      store_some(out + i, div(load_some(output + i, n), total), n);
     });
   }
 }
@@ -444,12 +646,12 @@ void rotate_and_store(const CacheLayer& cache, int heads, const float* qkv, cons
 
 void fill(AttentionKernels& kernels) {
   const auto set = [&](DType dtype, auto tile_kernel, auto store_kernel) {
-    kernels.tile[static_cast<int>(dtype)] = tile_kernel;
+    kernels.add_tile[static_cast<int>(dtype)] = tile_kernel;
     kernels.rotate_and_store[static_cast<int>(dtype)] = store_kernel;
   };
-  set(DType::fp32, tile<float>, rotate_and_store<float>);
-  set(DType::fp16, tile<Fp16>, rotate_and_store<Fp16>);
-  set(DType::bf16, tile<Bf16>, rotate_and_store<Bf16>);
+  set(DType::fp32, add_tile<float>, rotate_and_store<float>);
+  set(DType::fp16, add_tile<Fp16>, rotate_and_store<Fp16>);
+  set(DType::bf16, add_tile<Bf16>, rotate_and_store<Bf16>);
   kernels.scale_queries = scale_queries;
   kernels.scratch_floats = scratch_floats;
   kernels.combine = combine;

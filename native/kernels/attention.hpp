@@ -37,6 +37,9 @@ struct QueryRows {
   std::size_t stride;
 
   int rows() const { return tokens * sharing; }
+  float* out_of(int row) const {
+    return out + row / sharing * stride + std::size_t(row % sharing) * cache.head_dim;
+  }
   int tiles() const { return (start + tokens - 1) / kTile + 1; }
   // Positions of `tile` that the row may see; 0 or less: none.
   int visible(int row, int tile) const {
@@ -63,14 +66,19 @@ struct Contribution {
   static std::size_t padded(int rows) { return (rows + 15) / 16 * 16; }  // whole cache lines
 };
 
+enum class TileOrder : std::uint8_t {
+  alone,    // so_far becomes what this tile contributes
+  in_turn,  // the tiles are added one after another, and rows that have seen all are finished
+};
+
 struct AttentionKernels {
   // The rows' queries times `scale`, as [row][head_dim].
   void (*scale_queries)(const QueryRows& rows, float scale, float* scaled);
-  // One tile, by the cache's dtype. `scratch` has `scratch_floats(rows)`.
-  void (*tile[3])(const QueryRows& rows, int tile, const float* scaled, float* scratch,
-                  Contribution result);
+  // One tile, by the cache's dtype; `scratch` has `scratch_floats(rows)`.
+  void (*add_tile[3])(const QueryRows& rows, int tile, TileOrder order, const float* scaled,
+                      float* scratch, Contribution so_far);
   std::size_t (*scratch_floats)(const QueryRows& rows);
-  // so_far = that of the tiles before `tile`, combined with that of `tile`.
+  // so_far = that of the tiles before `tile`, combined with that of `tile`, which is overwritten.
   void (*combine)(const QueryRows& rows, int tile, Contribution so_far, Contribution next);
   // out = output / total.
   void (*finish)(const QueryRows& rows, Contribution all);

@@ -59,7 +59,7 @@ class Attention {
             float* out)
       : cache_(cache), heads_(heads), plan_(plan), queries_(queries), out_(out),
         kernels_(kernels().attention),
-        tile_(kernels_.tile[static_cast<int>(cache.dtype)]),
+        add_tile_(kernels_.add_tile[static_cast<int>(cache.dtype)]),
         scale_(static_cast<float>(1 / std::sqrt(static_cast<double>(cache.head_dim)))),
         wanted_items_(kItemsPerThread * std::size_t(pool().threads())),
         blocks_(row_blocks(plan, heads / cache.kv_heads,
@@ -106,22 +106,16 @@ class Attention {
 
   // One item does all tiles of its rows.
   void by_rows(int threads) {
-    const std::size_t each = queries_floats_ + scratch_floats_ + 2 * part_floats_;
+    const std::size_t each = queries_floats_ + scratch_floats_ + part_floats_;
     float* memory = scratch(each * threads);
     pool().run(items(), [&](std::int64_t item, int thread) {
       float* scaled = memory + each * thread;
       float* work = scaled + queries_floats_;
-      float* parts = work + scratch_floats_;
       const QueryRows rows = rows_of(item);
-      const Contribution all = Contribution::in(parts, rows.rows());
-      const Contribution next = Contribution::in(parts + part_floats_, rows.rows());
+      const Contribution all = Contribution::in(work + scratch_floats_, rows.rows());
       kernels_.scale_queries(rows, scale_, scaled);
-      tile_(rows, 0, scaled, work, all);
-      for (int tile = 1; tile < rows.tiles(); tile++) {
-        tile_(rows, tile, scaled, work, next);
-        kernels_.combine(rows, tile, all, next);
-      }
-      kernels_.finish(rows, all);
+      for (int tile = 0; tile < rows.tiles(); tile++)
+        add_tile_(rows, tile, TileOrder::in_turn, scaled, work, all);
     });
   }
 
@@ -140,7 +134,8 @@ class Attention {
       if (tile >= rows.tiles()) return;
       float* scaled = memory + each * thread;
       kernels_.scale_queries(rows, scale_, scaled);
-      tile_(rows, tile, scaled, scaled + queries_floats_, part(item, tile, rows));
+      add_tile_(rows, tile, TileOrder::alone, scaled, scaled + queries_floats_,
+                part(item, tile, rows));
     });
     pool().run(items(), [&](std::int64_t item, int) {
       const QueryRows rows = rows_of(item);
@@ -164,7 +159,7 @@ class Attention {
   const float* queries_;
   float* out_;
   const AttentionKernels& kernels_;
-  std::decay_t<decltype(AttentionKernels::tile[0])> tile_;
+  std::decay_t<decltype(AttentionKernels::add_tile[0])> add_tile_;
   const float scale_;
   const std::size_t wanted_items_;
   const std::vector<RowBlock> blocks_;
