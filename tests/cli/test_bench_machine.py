@@ -77,8 +77,7 @@ def test_bench_alone_measures_rookie_too() -> None:
 
 
 def test_there_are_no_limits_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "native_available", lambda: False)
-    monkeypatch.setattr(limits, "threads", lambda: None)
+    monkeypatch.setattr("homerun.native._native", None)
     found = limits.measured_limits()
     assert (found.threads, found.probe_gb_per_s, found.peak_gmac_per_s) == (None, None, {})
 
