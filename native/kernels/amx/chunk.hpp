@@ -15,7 +15,7 @@
 namespace homerun::amx {
 
 constexpr int kPairRows = 2 * kTile;
-constexpr int kPart = 1024;
+constexpr int kPart = 512;
 constexpr int kSpanBytes = 1 << 18;  // of a chunk
 // A step of 256 rows, and the decoding rows that ride along.
 constexpr int kChunkRows = 288;

@@ -82,7 +82,7 @@ void add_products(PairRows rows, const char* weights, int steps, bool first, cha
     for (int line = 0; line < ahead.lines; line++, ahead.next += kLine)
       __builtin_prefetch(ahead.next, 0, 2);
     _tile_loadd(6, weights, kWeightsStride);
-    _tile_stream_loadd(4, rows.upper, kStep);
+    _tile_loadd(4, rows.upper, kStep);
     _tile_loadd(7, weights + kStep, kWeightsStride);
     if constexpr (dtype == DType::int8) {
       _tile_dpbsud(0, 4, 6);
@@ -92,7 +92,7 @@ void add_products(PairRows rows, const char* weights, int steps, bool first, cha
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (Lower) {
-      _tile_stream_loadd(5, rows.lower, kStep);
+      _tile_loadd(5, rows.lower, kStep);
       if constexpr (dtype == DType::int8) {
         _tile_dpbsud(2, 5, 6);
         _tile_dpbsud(3, 5, 7);
