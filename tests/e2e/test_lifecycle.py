@@ -129,7 +129,10 @@ def test_drain_lets_streams_finish(tmp_path: Path) -> None:
             assert refused.status_code == 429
             rest = list(stream)
         assert rest[-1] == "[DONE]"
-        texts = [[f["response"] for f in run if f != "[DONE]"] for run in (whole, [first, *rest])]  # type: ignore[index]
+        texts = [
+            "".join(f["response"] for f in run if f != "[DONE]")  # type: ignore[index]
+            for run in (whole, [first, *rest])
+        ]
         assert texts[0] == texts[1]
         assert server.process.wait(30) == 0
 
