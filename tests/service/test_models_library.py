@@ -150,9 +150,10 @@ def test_a_full_disk_is_told_before_anything_is_written(
 
 
 SLOW_IMPORT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from homerun.service.library import Library
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 def progress(done, count):
     if done > count / 2:
         print("half", flush=True)
