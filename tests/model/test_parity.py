@@ -11,6 +11,8 @@ from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCau
 
 from homerun.model.dtypes import F32
 from homerun.model.loader import LoadedModel, load_model
+from homerun.native import native_available
+from tests.arithmetic import block_sizes
 from tests.model.sequences import Sequences, random_ids
 
 TOLERANCE = 1e-4
@@ -159,6 +161,8 @@ def test_many_random_shapes(seed: int, tmp_path: Path) -> None:
     CASES["random"]["hidden_size"] *= CASES["random"]["num_attention_heads"]
     theirs, ours = build("random", tmp_path)
     prompts = [random_ids(chance.randint(1, 500), VOCAB, seed=i) for i in range(6)]
-    sequences = Sequences(ours, prompts, block_size=chance.choice((1, 8, 32, 256)), chance=chance)
+    arithmetic = "native" if native_available() else "reference"
+    block_size = chance.choice(block_sizes(arithmetic, 1, 8, 32, 256))
+    sequences = Sequences(ours, prompts, block_size=block_size, chance=chance)
     for ids, hidden in zip(prompts, sequences.run_mixed(max_chunk=200), strict=True):
         assert greatest_difference(theirs, ours, ids, hidden) < 3 * TOLERANCE
