@@ -53,13 +53,12 @@ inline void write(float* p, F v, int n) { store(p, v, n); }
 inline void write(Fp16* p, F v, int n) { store_fp16(&p->bits, v, n); }
 inline void write(Bf16* p, F v, int n) { store_bf16(&p->bits, v, n); }
 
-inline int min_of(int a, int b) { return a < b ? a : b; }
 inline int max_of(int a, int b) { return a > b ? a : b; }
 
 // Calls body(offset, lanes) for vectors of a row of `width` numbers.
 template <class Body>
 inline void for_vectors(int width, const Body& body) {
-  for (int i = 0; i < width; i += 16) body(i, min_of(16, width - i));
+  for (int i = 0; i < width; i += 16) body(i, smaller(16, width - i));
 }
 
 inline F load_some(const float* p, int n) { return n == 16 ? load(p) : load(p, n); }
@@ -117,7 +116,7 @@ void score_blocks(const float* queries, int head_dim, Keys keys, int blocks, flo
     for (int r = 0; r < kRows; r++) sums[r][b] = zero();
   std::remove_cvref_t<decltype(keys.at[0])> key[kBlocks];
 #pragma GCC unroll 8
-  for (int b = 0; b < kBlocks; b++) key[b] = keys.at[min_of(b, blocks - 1)];
+  for (int b = 0; b < kBlocks; b++) key[b] = keys.at[smaller(b, blocks - 1)];
   for (int d = 0; d < head_dim; d++) {
     F query[kRows];
 #pragma GCC unroll 8
@@ -142,7 +141,7 @@ template <int kRows, class Keys>
 void score(const float* queries, int head_dim, Keys keys, int blocks, float* scores) {
   constexpr int kBlocks = vectors_for(kRows);
   for (int b = 0; b < blocks; b += kBlocks)
-    score_blocks<kRows, kBlocks>(queries, head_dim, keys.from(b), min_of(kBlocks, blocks - b),
+    score_blocks<kRows, kBlocks>(queries, head_dim, keys.from(b), smaller(kBlocks, blocks - b),
                                  scores + b * kBlock);
 }
 
@@ -160,7 +159,7 @@ void add_features(const float* weights, int head_dim, Values values, int begin, 
       sums[r][v] = kTail ? load(p, tail) : load(p);
     }
   for (int position = begin; position < end;) {
-    const int stop = min_of(end, (position / kBlock + 1) * kBlock);
+    const int stop = smaller(end, (position / kBlock + 1) * kBlock);
     const int block = position / kBlock;
     int offset = (position % kBlock) * head_dim + first;
     // As many vectors of a block to come, but as they lie in memory: the processor sees a stream.
@@ -251,7 +250,7 @@ struct TileBlocks {
   TileBlocks(const QueryRows& rows, TileOf now, TileOf next) {
     for (int b = 0; b < now.blocks; b++) at[b] = locate(rows, now, b);
     for (int b = now.blocks; b < kSize; b++)
-      at[b] = locate(rows, next, min_of(b - now.blocks, next.blocks - 1));
+      at[b] = locate(rows, next, smaller(b - now.blocks, next.blocks - 1));
   }
 
  private:
@@ -267,7 +266,7 @@ struct TileBlocks {
 // now on: `next.maximum` the decay of those so far, `next.total` the share of the next tile's.
 void weigh(Contribution so_far, Contribution next, int first_row, int count) {
   for (int row = first_row; row < count; row += 16) {
-    const int n = min_of(16, count - row);
+    const int n = smaller(16, count - row);
     const F ours = load_some(so_far.maximum + row, n), theirs = load_some(next.maximum + row, n);
     const F raised = max(ours, theirs);
     const F decay = exp(sub(ours, raised)), share = exp(sub(theirs, raised));
@@ -283,7 +282,7 @@ void weigh(Contribution so_far, Contribution next, int first_row, int count) {
 // Rows see more the later they are: those that see a tile are the last ones.
 int first_seeing(const QueryRows& rows, int tile) {
   const int token = max_of(0, tile * kTile - rows.start);
-  return min_of(token, rows.tokens) * rows.sharing;
+  return smaller(token, rows.tokens) * rows.sharing;
 }
 
 void combine(const QueryRows& rows, int tile, Contribution so_far, Contribution next) {
@@ -354,10 +353,10 @@ void stream(const Tile<Element>& tile, const float* scaled, float* scores, Contr
   const int head_dim = tile.head_dim, row = tile.first_row, count = tile.count - row;
   const auto output_of = [&](int some) { return result.output + std::size_t(some) * head_dim; };
   const int block_bytes = kBlock * head_dim * int(sizeof(Element));
-  const int panel = min_of(kTileBlocks, max_of(kPanelBytes / block_bytes, vectors_for(1)));
+  const int panel = smaller(kTileBlocks, max_of(kPanelBytes / block_bytes, vectors_for(1)));
   const auto for_panels = [&](const TileBlocks<Element>& blocks, const auto& body) {
     for (int first = 0; first < tile.blocks; first += panel)
-      body(Blocks<Element>{blocks.at + first, panel}, first, min_of(panel, tile.blocks - first));
+      body(Blocks<Element>{blocks.at + first, panel}, first, smaller(panel, tile.blocks - first));
   };
   with_rows<kMaxRows>(count, [&](auto rows_now) {
     constexpr int kRows = rows_now.value;
@@ -371,7 +370,7 @@ void stream(const Tile<Element>& tile, const float* scaled, float* scores, Contr
     for (int i = 0; i < kRows * head_dim; i++) output_of(row)[i] = 0;
     for_panels(tile.values, [&](auto blocks, int first, int panel_blocks) {
       const int begin = first * kBlock, end = begin + panel_blocks * kBlock;
-      const auto seen_here = [&](int some) { return min_of(end, tile.visible(some)) - begin; };
+      const auto seen_here = [&](int some) { return smaller(end, tile.visible(some)) - begin; };
       const float* weights = scores + row * kTile + begin;
       // All rows together as far as the first of them sees, then each by itself.
       const int common = max_of(0, seen_here(row));
@@ -458,7 +457,7 @@ void add_panel(const SharedRows& rows, const float* panel) {
     float* out = r < rows.ending ? rows.out(r) : output;
 #pragma GCC unroll 8
     for (int v = 0; v < kSharedVectors; v++) {
-      const int n = min_of(16, rows.features - v * 16);
+      const int n = smaller(16, rows.features - v * 16);
       if (n <= 0) continue;
       F result = sums[r][v];
       if (rows.decay) {
@@ -484,7 +483,7 @@ void share(const Tile<Element>& tile, bool first, int ended, const float* scaled
   const int head_dim = tile.head_dim, count = tile.count;
   const auto for_groups = [&](const auto& body) {
     for (int row = tile.first_row; row < count; row += kSharedRows)
-      with_rows<kSharedRows>(min_of(kSharedRows, count - row),
+      with_rows<kSharedRows>(smaller(kSharedRows, count - row),
                              [&](auto rows_now) { body(row, rows_now); });
   };
 
@@ -494,10 +493,10 @@ void share(const Tile<Element>& tile, bool first, int ended, const float* scaled
   const int vector_bytes = kSharedLanes * head_dim * int(sizeof(float));
   const int panel_blocks = kSharedVectors * max_of(1, kPanelBytes / vector_bytes);
   for (int begin = 0; begin < tile.blocks; begin += panel_blocks) {
-    const int end = min_of(begin + panel_blocks, tile.blocks);
+    const int end = smaller(begin + panel_blocks, tile.blocks);
     for (int b = begin; b < end; b += kSharedVectors)
       for (int v = 0; v < kSharedVectors; v++) {
-        const int block = min_of(b + v, tile.blocks - 1);
+        const int block = smaller(b + v, tile.blocks - 1);
         float* to = panel + (b - begin) * kBlock * head_dim + v * 16;
         for (int d = 0; d < head_dim; d++) {
           store(to + d * kSharedLanes, read(keys.at[block] + d * kBlock));
@@ -506,7 +505,7 @@ void share(const Tile<Element>& tile, bool first, int ended, const float* scaled
       }
     for_groups([&](int row, auto rows_now) {
       constexpr int kRows = rows_now.value;
-      const int all_seen = tile.blocks_seen(row + kRows - 1), seen = min_of(end, all_seen);
+      const int all_seen = tile.blocks_seen(row + kRows - 1), seen = smaller(end, all_seen);
       for (int b = begin; b < seen; b += kSharedVectors) {
         // A few lines of what is written in the end: asked for all at once they are slow to come.
         const int step = (all_seen + kSharedVectors - 1) / kSharedVectors * 16;
@@ -529,7 +528,7 @@ void share(const Tile<Element>& tile, bool first, int ended, const float* scaled
   for (int d = 0; d < head_dim; d += kSharedLanes) {
     for (int position = 0; position < tile.blocks * kBlock; position++)
       for (int v = 0; v < kSharedVectors; v++) {
-        const int n = min_of(16, head_dim - d - v * 16);
+        const int n = smaller(16, head_dim - d - v * 16);
         if (n <= 0) continue;
         const int block = position / kBlock, offset = position % kBlock * head_dim + d + v * 16;
         const Element* from = values.at[block] + offset;

@@ -63,6 +63,9 @@ struct Product {
   bool add;                  // out += product instead of out = product
 };
 
+static constexpr int smaller(int a, int b) { return a < b ? a : b; }
+static constexpr int parts_of(int count, int part) { return (count + part - 1) / part; }
+
 // Groups that scales of `group` consecutive k cut K into.
 static constexpr int groups(const LinearWeight& weight, int group) {
   return group == 0 ? 1 : (weight.padded_k + group - 1) / group;

@@ -33,9 +33,6 @@ constexpr int kGroupColumns = kGroupPanels * kPanel;
 // not compete for one set of the L1 cache.
 constexpr int kTileStride = kSumBlock + kLanes;
 
-constexpr int smaller(int a, int b) { return a < b ? a : b; }
-constexpr int parts_of(int count, int part) { return (count + part - 1) / part; }
-
 struct Float16 {
   std::uint16_t bits;
 };

@@ -20,8 +20,6 @@
 namespace homerun {
 namespace {
 
-constexpr int ceil_div(int n, int unit) { return (n + unit - 1) / unit; }
-
 // What products need besides their arguments. For who has the turn.
 struct Workspace {
   Scratch rows, scales, offsets, outliers, floats, lines;
@@ -59,7 +57,7 @@ std::size_t row_stride(const LinearWeight& weight) {
 // The size of blocks of about equal size, at most `most` (or one `unit` more), in whole units.
 int even_block(int rows, int most, int unit) {
   if (rows <= most) return rows;
-  return static_cast<int>(round_up(ceil_div(rows, ceil_div(rows, most)), unit));
+  return static_cast<int>(round_up(parts_of(rows, parts_of(rows, most)), unit));
 }
 
 // Rows that are multiplied with a panel before the next panel is read: as many as stay in the L2
@@ -139,7 +137,7 @@ PackedRows pack_rows(const Call& call, Workspace& space) {
   const int scales_per_row = integers ? groups(weight, weight.activation_group) : 0;
   const int offsets_per_row = integers ? groups(weight, sum_group(weight)) : 0;
 
-  const int strides = tiled ? ceil_div(call.rows, kRowTile) : call.rows;
+  const int strides = tiled ? parts_of(call.rows, kRowTile) : call.rows;
   auto* data = static_cast<char*>(space.rows.get(strides * stride));
   auto* scales =
       static_cast<float*>(space.scales.get(call.rows * scales_per_row * sizeof(float)));
@@ -156,7 +154,7 @@ PackedRows pack_rows(const Call& call, Workspace& space) {
   constexpr int kPieceNumbers = 16 << 10;
   const int piece = std::max(1, kPieceNumbers / weight.padded_k);
   const bool alone = call.rows <= 2 * piece;
-  spread(ceil_div(call.rows, piece), alone, [&](int index, int thread) {
+  spread(parts_of(call.rows, piece), alone, [&](int index, int thread) {
     const int end = std::min(call.rows, (index + 1) * piece);
     for (int row = index * piece; row < end; row++) {
       const float* input = input_row(call, row, floats + thread * width);
@@ -196,23 +194,22 @@ class Pieces {
 void multiply(const Product& product, int rows) {
   const LinearWeight& weight = *product.weight;
   const auto kernel = kernels().linear.multiply[static_cast<int>(weight.dtype)];
-  const int panels = ceil_div(weight.n, kPanel);
+  const int panels = parts_of(weight.n, kPanel);
   const int threads = pool().threads();
 
   // Below this the threads would wait for each other longer than they compute.
   constexpr double kAlone = 4, kSmallest = 4;  // microseconds
   const double whole = microseconds(weight, rows, panels);
+  const int block = rows_per_block(weight, rows, product.rows);
   if (whole < kAlone || threads == 1) {
-    const int block = rows_per_block(weight, rows, product.rows);
     for (int row = 0; row < rows; row += block)
       kernel(product, row, std::min(rows, row + block), 0, panels);
     return;
   }
   // All panels of one block of rows before the next block, which then takes its place in L2.
-  const int block = rows_per_block(weight, rows, product.rows);
-  const int blocks = ceil_div(rows, block);
+  const int blocks = parts_of(rows, block);
   const int smallest = static_cast<int>(kSmallest * panels * blocks / whole) + 1;
-  const Pieces pieces(panels, threads, std::min(smallest, ceil_div(panels, threads)));
+  const Pieces pieces(panels, threads, std::min(smallest, parts_of(panels, threads)));
   pool().run(std::int64_t{blocks} * pieces.count(), [&](std::int64_t index, int) {
     const int piece = static_cast<int>(index % pieces.count());
     const int row = static_cast<int>(index / pieces.count()) * block;

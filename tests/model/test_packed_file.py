@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from homerun.errors import CheckpointError
-from homerun.model import checksum as checksums
 from homerun.model import memory, packed_file, packed_header
 from homerun.model.checksum import checksum, numpy_checksum
 from homerun.model.config import read_config
@@ -24,6 +23,7 @@ from homerun.model.packed_file import PackedFile, read_facts, write_packed_file
 from homerun.model.packed_header import FILE_NAME, PAGE
 from homerun.model.random_model import SHAPES, write_random_model
 from homerun.model.weights import CheckpointWeights
+from homerun.native import native_available
 from tests.checkpoints import write_checkpoint
 from tests.model.sequences import Sequences, random_ids
 
@@ -378,7 +378,7 @@ def test_shapes_of_random_models() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 4096, (1 << 20) - 1, 1 << 20, (3 << 20) + 4099])
 def test_both_forms_of_the_checksum_agree(size: int) -> None:
-    if checksums._native is None:  # pyright: ignore[reportPrivateUsage]
+    if not native_available():
         pytest.skip("the extension is absent")
     data = np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8)
     assert checksum(data) == numpy_checksum(data)

@@ -257,7 +257,7 @@ def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
     chooser = Chooser(SamplingParams(0.7, 0.8, presence_penalty=1.0), 6)
     rows = [Row(chooser, i, tokens, 1) for i in range(3)]
     found = sample_rows(logits, rows)
-    monkeypatch.setattr(sampler, "_native", None)
+    monkeypatch.setattr(native, "_native", None)
     assert sample_rows(logits, rows) == found
 
 

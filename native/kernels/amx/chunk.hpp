@@ -25,9 +25,6 @@ constexpr int kPanelSums = kChunkRows * kSumsStride;
 // bytes ahead, into the panels that follow.
 constexpr int kAhead = 8192;
 
-constexpr int smaller(int a, int b) { return a < b ? a : b; }
-constexpr int parts_of(int count, int part) { return (count + part - 1) / part; }
-
 // The 32 sums of some rows with one panel, over one group of K: [row][32].
 struct PairSums {
   int row, rows;       // of the product

@@ -32,9 +32,6 @@ constexpr int kAhead = 4096;
 // two streams from memory.
 constexpr int tile_vectors(int rows) { return rows <= 5 ? 4 : 2; }
 
-constexpr int smaller(int a, int b) { return a < b ? a : b; }
-constexpr int parts_of(int count, int part) { return (count + part - 1) / part; }
-
 // What to have in the L2 cache soon, so many lines per two k. Only addresses.
 struct Ahead {
   const char* next;

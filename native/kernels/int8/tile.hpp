@@ -9,8 +9,6 @@
 namespace homerun::HOMERUN_ISA {
 namespace {
 
-constexpr int smaller(int a, int b) { return a < b ? a : b; }
-
 struct TileInput {
   const std::uint8_t* weights;  // [k / 4][32][4]
   const std::int8_t* x;         // first of the rows

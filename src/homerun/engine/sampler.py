@@ -13,13 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from homerun.native import native_available
+from homerun.native import extension, native_available
 from homerun.types import SamplingParams
-
-try:
-    from homerun import _native
-except ImportError:
-    _native = None
 
 FIRST_CANDIDATES = 64
 GROWTH = 16
@@ -55,8 +50,8 @@ class Chooser:
         )
         """False: no penalty is on, and the previous tokens need not be given."""
         self.compiled: Any = None
-        if _native is not None:
-            self.compiled = _native.Sampling(
+        if native_available():
+            self.compiled = extension().Sampling(
                 params.temperature,
                 params.top_p,
                 params.top_k,
@@ -88,9 +83,9 @@ def sample_rows(logits: NDArray[np.float32], rows: Sequence[Row]) -> list[int]:
     Rows share the threads of the kernels; each has the token it has alone. Raises ValueError if a
     previous token is not in the vocabulary or a shape is wrong.
     """
-    if _native is not None and native_available():
+    if native_available():
         compiled = [(r.chooser.compiled, r.position, *r[2:]) for r in rows]
-        return _native.sample_rows(np.ascontiguousarray(logits), compiled)
+        return extension().sample_rows(np.ascontiguousarray(logits), compiled)
     tokens: list[int] = []
     for row, values in zip(rows, logits, strict=True):
         previous: list[int] = [] if row.tokens is None else row.tokens.tolist()

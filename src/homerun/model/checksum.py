@@ -7,10 +7,7 @@ present; the NumPy form gives equal sums, an order of magnitude slower.
 import numpy as np
 from numpy.typing import NDArray
 
-try:
-    from homerun import _native
-except ImportError:
-    _native = None
+from homerun.native import extension, native_available
 
 CHUNK = 1 << 20
 """Bytes whose words are summed together."""
@@ -26,7 +23,7 @@ def checksum(data: NDArray[np.uint8]) -> int:
     A single changed 32-bit word, and two words of one chunk that changed places, are always found;
     other accidents but for about one in 2^64.
     """
-    return numpy_checksum(data) if _native is None else _native.checksum(data.data)
+    return extension().checksum(data.data) if native_available() else numpy_checksum(data)
 
 
 def numpy_checksum(data: NDArray[np.uint8]) -> int:
