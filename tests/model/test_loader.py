@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from homerun.errors import CheckpointError
+from homerun.model.dtypes import DType
 from homerun.model.loader import load_model
 from tests.checkpoints import HIDDEN, INTERMEDIATE, write_checkpoint
 from tests.model.sequences import Sequences
@@ -34,7 +35,7 @@ def change_config(directory: Path, **fields: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def refused(directory: Path, told: str, dtype: str | None = None) -> None:
+def refused(directory: Path, told: str, dtype: DType | None = None) -> None:
     with pytest.raises(CheckpointError) as caught:
         load_model(directory, dtype=dtype)
     assert told in str(caught.value)
@@ -88,10 +89,6 @@ def test_numbers_beyond_float16(directory: Path) -> None:
     change_tensors(directory, enlarge)
     load_model(directory, dtype="bf16")
     refused(directory, "beyond float16's 65504", dtype="fp16")
-
-
-def test_unknown_dtype(directory: Path) -> None:
-    refused(directory, "'int4' is not a dtype", dtype="int4")
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.gguf", "consolidated.00.pth"])

@@ -102,7 +102,7 @@ def test_any_name_is_one_visible_directory(name: str, library: Library, tmp_path
         ("../x", {}, "cannot be the name"),
         ("模" * 100, {}, "cannot be the name"),
         ("@homerun/rookie", {}, "comes with homerun"),
-        ("x", {"dtype": "int4"}, "'int4' is not a dtype"),
+        ("x", {"dtype": "int4"}, "--dtype 'int4' is none of int8"),
         ("x", {"groups": (64, 0)}, "groups are for int8, and x becomes fp16"),
         ("x", {"groups": (63, 0), "dtype": "int8"}, "multiple of 64"),
         ("x", {"groups": (1 << 21, 0), "dtype": "int8"}, "multiple of 64 up to 1048576"),

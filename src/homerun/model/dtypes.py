@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from homerun.errors import ConfigurationError
+
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -41,6 +43,14 @@ class Tensor:
 def parse_dtype(name: str) -> DType | None:
     """`name` if it is a storage dtype of ours, else None."""
     return name if name in ("fp32", "fp16", "bf16", "int8") else None
+
+
+def chosen_dtype(flag: str, text: str | None) -> DType | None:
+    """What a person asked for with `flag`; None if nothing. Raises ConfigurationError."""
+    dtype = None if text is None else parse_dtype(text)
+    if text is not None and dtype is None:
+        raise ConfigurationError(f"{flag} {text!r} is none of int8, bf16, fp16, fp32")
+    return dtype
 
 
 def kv_dtype_for(dtype: DType) -> FloatDType:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from homerun.errors import CheckpointError
+from homerun.files import open_regular
 
 SIZE_LIMIT = 16 << 20
 """Bytes; the largest index files of public checkpoints are a few MB."""
@@ -18,7 +19,7 @@ SIZE_LIMIT = 16 << 20
 def read_json_object(path: Path, *, limit: int = SIZE_LIMIT) -> tuple[dict[str, object], bytes]:
     """The JSON object in `path`, and its bytes. Raises CheckpointError."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(limit + 1)
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing") from None

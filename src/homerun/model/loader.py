@@ -12,7 +12,7 @@ from homerun.errors import CheckpointError
 from homerun.model.checkpoint import Checkpoint
 from homerun.model.config import ModelConfig, read_config
 from homerun.model.decoder import Decoder
-from homerun.model.dtypes import parse_dtype
+from homerun.model.dtypes import DType
 from homerun.model.memory import check_fits
 from homerun.model.ops import best_ops
 from homerun.model.ops.base import Ops
@@ -42,7 +42,7 @@ class LoadedModel:
 def load_model(
     directory: Path,
     *,
-    dtype: str | None,
+    dtype: DType | None,
     max_model_len: int | None = None,
     ops: Ops | None = None,
     weights_in_ram: bool = False,
@@ -84,7 +84,7 @@ def load_model(
     return LoadedModel(config, decoder, revision, ops.instruction_set, packed)
 
 
-def open_checkpoint(directory: Path, dtype: str | None) -> tuple[Checkpoint, ModelConfig]:
+def open_checkpoint(directory: Path, dtype: DType | None) -> tuple[Checkpoint, ModelConfig]:
     """A checkpoint and its config, with the dtype the weights shall run in.
 
     `dtype` None stands for the stored one. Raises CheckpointError.
@@ -92,11 +92,8 @@ def open_checkpoint(directory: Path, dtype: str | None) -> tuple[Checkpoint, Mod
     config = read_config(directory)
     checkpoint = Checkpoint(directory)
     stored = checkpoint.tensor(EMBEDDING).dtype if EMBEDDING in checkpoint.shapes else config.dtype
-    chosen = stored if dtype is None else parse_dtype(dtype)
-    if chosen is None:
-        raise CheckpointError(f"{dtype!r} is not a dtype; choose int8, bf16, fp16 or fp32")
     check_shapes(config, checkpoint.shapes, str(directory))
-    return checkpoint, replace(config, dtype=chosen)
+    return checkpoint, replace(config, dtype=dtype or stored)
 
 
 def checkpoint_facts(

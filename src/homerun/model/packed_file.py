@@ -7,7 +7,7 @@ copied at load.
 import mmap
 import os
 from collections.abc import Callable, Iterator
-from io import RawIOBase
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homerun.errors import CheckpointError
+from homerun.files import open_regular
 from homerun.model import packed_header
 from homerun.model.checksum import checksum
 from homerun.model.config import ModelConfig
@@ -47,7 +48,7 @@ class PackedFile:
         """
         self.path = path
         try:
-            with path.open("rb", buffering=0) as file:
+            with open_regular(path) as file:
                 size = os.fstat(file.fileno()).st_size
                 mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
                 text, start = packed_header.read_text(memoryview(mapping), str(path))
@@ -108,7 +109,7 @@ def read_facts(directory: Path) -> Facts:
     """
     path = directory / FILE_NAME
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             text, _ = packed_header.read_text(memoryview(file.read(_PIECE)), str(path))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
@@ -205,7 +206,7 @@ def _check_size(path: Path, size: int, expected: int) -> None:
         )
 
 
-def _copy(file: RawIOBase, size: int) -> Bytes:
+def _copy(file: BufferedReader, size: int) -> Bytes:
     """The file in memory of our own, in huge pages where the system gives them."""
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):

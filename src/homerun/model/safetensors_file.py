@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 
 from homerun.errors import CheckpointError
+from homerun.files import open_regular
 from homerun.model.dtypes import NUMPY_TYPES, FloatDType, Tensor
 from homerun.model.json_fields import parse_json_object, shorten
 
@@ -69,7 +70,7 @@ class SafetensorsFile:
         """Maps and checks `path`. Raises CheckpointError."""
         self.path = path
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 self.size = file.seek(0, 2)
                 if self.size < _LENGTH_BYTES:
                     raise CheckpointError(f"{path} is too short to be a safetensors file")
@@ -77,7 +78,9 @@ class SafetensorsFile:
         except FileNotFoundError:
             raise CheckpointError(f"{path} is missing") from None
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path} cannot be read: {error}") from None
+            raise CheckpointError(
+                f"{path} cannot be read: {getattr(error, 'strerror', error)}"
+            ) from None
         length = int.from_bytes(self._data[:_LENGTH_BYTES], "little")
         if length > HEADER_LIMIT or length > self.size - _LENGTH_BYTES:
             raise CheckpointError(

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from homerun.errors import InvalidModelName, NoRoute, NoSuchModel
+from homerun.model.dtypes import DType
 
 Schema = Mapping[str, Any]
 """One JSON Schema, as decoded JSON."""
@@ -34,8 +35,8 @@ class CatalogModel:
     """"llama" or "gemma"."""
     context_window: int
     """Most tokens that prompt and max_tokens may have together."""
-    dtype: str | None = None
-    """"fp32", "fp16", "bf16" or "int8"; None: as the checkpoint is stored."""
+    dtype: DType | None = None
+    """None: as the checkpoint is stored."""
     template: str | None = None
     """Name of a chat template of ours; None: the checkpoint's own."""
     lora: bool = False

@@ -15,7 +15,9 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from homerun.errors import CheckpointError, ConfigurationError
+from homerun.files import open_regular
 from homerun.model.config import ModelConfig, read_config
+from homerun.model.dtypes import chosen_dtype
 from homerun.model.loader import checkpoint_facts, open_checkpoint
 from homerun.model.memory import gigabytes
 from homerun.model.packed_file import (
@@ -144,13 +146,14 @@ class Library:
         of activations, for int8. Raises CheckpointError and ConfigurationError in plain words.
         """
         known = _catalog_entry(name)
+        chosen = chosen_dtype("--dtype", dtype) or (known.dtype if known else None)
         _check_groups(groups)
         if has_packed_file(source):
             raise ConfigurationError(
                 f"{source} is packed already: homerun serve {name}={source} serves it, and an "
                 "import starts from the original checkpoint"
             )
-        checkpoint, config = open_checkpoint(source, dtype or (known.dtype if known else None))
+        checkpoint, config = open_checkpoint(source, chosen)
         if known is not None:
             check_family(known, config, source)
         if groups != DEFAULT_GROUPS and config.dtype != "int8":
@@ -298,7 +301,8 @@ def _check_groups(groups: tuple[int, int]) -> None:
 def _copy(source: Path, target: Path) -> None:
     """A small file, on the disk when this returns; nothing where there is none."""
     try:
-        data = source.read_bytes()
+        with open_regular(source) as file:
+            data = file.read()
     except FileNotFoundError:
         return
     except OSError as error:

@@ -14,7 +14,7 @@ from homerun.engine.lane import BLOCK_SIZE, MAX_DRAFT_ROWS, Lane, LaneLimits
 from homerun.engine.runner import Runner
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.config import ModelConfig, read_config
-from homerun.model.dtypes import DType, FloatDType, kv_dtype_for, parse_dtype
+from homerun.model.dtypes import FloatDType, chosen_dtype, kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packed_file import has_packed_file
@@ -147,7 +147,7 @@ def fetching_command(model: CatalogModel) -> str:
 
 def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> FloatDType:
     """dtype of K and V: the setting's, else what fits the weights. Raises ConfigurationError."""
-    dtype = _dtype("--kv-dtype", settings.kv_dtype)
+    dtype = chosen_dtype("--kv-dtype", settings.kv_dtype)
     if dtype == "int8":
         raise ConfigurationError("--kv-dtype is one of bf16, fp16, fp32")
     return dtype or kv_dtype_for(config.dtype)
@@ -199,11 +199,11 @@ def _load(
     template = template_for(entry.template, tokenizer, directory)
     models = (entry, *stood_for)
     promised = max(one.context_window for one in models)
-    dtype = _dtype("--dtype", settings.dtype) if settings.dtype else None
+    dtype = chosen_dtype("--dtype", settings.dtype)
     # Positions are scaled to the promised window, also where a setting shortens it: no setting of
     # the server may change an answer.
     # A packed file has the dtype that was chosen when it was imported.
-    stored = None if has_packed_file(directory) else _dtype("dtype", entry.dtype)
+    stored = None if has_packed_file(directory) else entry.dtype
     model = load_model(
         directory,
         dtype=dtype or stored,
@@ -244,15 +244,6 @@ def _load(
         max_draft_rows=MAX_DRAFT_ROWS if settings.speculation else 0,
     )
     return served, make_lane(entry.name, model, kv_dtype, limits)
-
-
-def _dtype(name: str, text: str | None) -> DType | None:
-    if text is None:
-        return None
-    dtype = parse_dtype(text)
-    if dtype is None:
-        raise ConfigurationError(f"{name} {text!r} is none of int8, bf16, fp16, fp32")
-    return dtype
 
 
 def _num_blocks(config: ModelConfig, kv_dtype: FloatDType, window: int, settings: Settings) -> int:

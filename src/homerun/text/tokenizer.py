@@ -11,6 +11,7 @@ from typing import Any
 import tokenizers
 
 from homerun.errors import BadInput, CheckpointError
+from homerun.files import open_regular
 from homerun.text.token_bytes import PieceDecoder, read_piece_decoder
 from homerun.text.tokenizer_files import TokenizerConfig, read_tokenizer_config
 
@@ -73,12 +74,14 @@ class Tokenizer:
     def load(cls, directory: Path) -> "Tokenizer":
         """Reads tokenizer.json and its neighbours. Raises CheckpointError in plain words."""
         path = directory / "tokenizer.json"
-        if not path.is_file():
-            raise CheckpointError(f"{directory} has no tokenizer.json")
         try:
-            inner = tokenizers.Tokenizer.from_file(str(path))
+            with open_regular(path) as file:
+                inner = tokenizers.Tokenizer.from_buffer(file.read())
+        except FileNotFoundError:
+            raise CheckpointError(f"{directory} has no tokenizer.json") from None
         except Exception as error:  # the library raises bare Exception for everything
-            raise CheckpointError(f"{path} cannot be read: {error}") from None
+            why = getattr(error, "strerror", error)
+            raise CheckpointError(f"{path} cannot be read: {why}") from None
         return cls(inner, read_tokenizer_config(directory))
 
     def encode_text(self, text: str) -> list[int]:

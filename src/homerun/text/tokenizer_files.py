@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from homerun.errors import CheckpointError
+from homerun.files import open_regular
 
 _NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token")
 _TOKEN_LISTS = ("additional_special_tokens", "extra_special_tokens")
@@ -51,14 +52,11 @@ def read_tokenizer_config(directory: Path) -> TokenizerConfig:
 
 def _read_chat_template(directory: Path, fields: dict[str, object]) -> str | None:
     """chat_template.jinja wins over chat_template.json, which wins over tokenizer_config.json."""
-    source = directory / "chat_template.jinja"
-    if source.is_file():
-        try:
-            return source.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CheckpointError(f"{source} cannot be read: {error}") from None
+    source = _read_text(directory / "chat_template.jinja")
+    if source is not None:
+        return source
     document = directory / "chat_template.json"
-    value = (_read_object(document) if document.is_file() else fields).get("chat_template")
+    value = (_read_object(document) if document.exists() else fields).get("chat_template")
     if isinstance(value, list):  # several named templates: the one for plain chat
         named = {
             str(entry.get("name")): entry.get("template")
@@ -71,15 +69,28 @@ def _read_chat_template(directory: Path, fields: dict[str, object]) -> str | Non
 
 def _read_object(path: Path) -> dict[str, object]:
     """A JSON object, empty where the file is missing."""
-    if not path.is_file():
+    text = _read_text(path)
+    if text is None:
         return {}
     try:
-        value: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not readable JSON: {error}") from None
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} must hold a JSON object")
     return cast(dict[str, object], value)
+
+
+def _read_text(path: Path) -> str | None:
+    """UTF-8, None where the file is missing. Raises CheckpointError."""
+    try:
+        with open_regular(path) as file:
+            return file.read().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", error)
+        raise CheckpointError(f"{path} cannot be read: {why}") from None
 
 
 def _token(value: object) -> str | None:

@@ -16,6 +16,7 @@ from homerun.cli.bench.shapes import random_model
 from homerun.cli.bench.steps import PROBE_VARIATION, Instruments, Job, Measurement, measure
 from homerun.engine.lane import LaneLimits
 from homerun.model.config import ModelConfig
+from homerun.model.dtypes import chosen_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packed_file import has_packed_file
@@ -56,7 +57,7 @@ def engine(
     """
     started = process_seconds()
     configure(settings.threads, settings.instruction_set)
-    dtype = settings.dtype
+    dtype = chosen_dtype("--dtype", settings.dtype)
     if shape is not None:
         name, dtype = shape, dtype or "int8"
         directory = random_model(shape, dtype, settings)
