@@ -17,3 +17,12 @@ def open_regular(path: Path) -> BufferedReader:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return os.fdopen(descriptor, "rb")
+
+
+def read_if_there(path: Path) -> bytes | None:
+    """What is in `path`, None if there is no such file. Raises OSError like `open_regular`."""
+    try:
+        with open_regular(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None

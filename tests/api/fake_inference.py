@@ -59,6 +59,7 @@ class FakeGeneration:
         self._inference = inference
         self.model = MODEL
         self.stand_in = None
+        self.arithmetic = "0/reference/fp32/fp32/0123456789ab"
         self.seed = 11
         self.queued_seconds = 0.0
         self.usage = Usage(7, 0)

@@ -42,6 +42,7 @@ class FakeGeneration:
     def __init__(self, items, stand_in=None):
         self._items = items
         self.stand_in = stand_in
+        self.arithmetic = "0/avx2/int8/bf16/0123456789ab"
         self.seed = 7
         self.queued_seconds = 0.002
         self.usage = Usage(5, 0)
@@ -124,6 +125,7 @@ def test_a_whole_answer():
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cf-ai-req-id"] == ID
+    assert answer.headers["homerun-arithmetic"] == "0/avx2/int8/bf16/0123456789ab"
     assert "homerun-stand-in" not in answer.headers
     assert "homerun-ignored-fields" not in answer.headers
     assert answer.text == (
@@ -149,6 +151,7 @@ def test_a_stream():
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-accel-buffering"] == "no"
     assert answer.headers["cf-ai-req-id"] == ID
+    assert answer.headers["homerun-arithmetic"] == "0/avx2/int8/bf16/0123456789ab"
     assert answer.headers["homerun-stand-in"] == "@homerun/rookie"
     assert "content-length" not in answer.headers
     working, delta, last, done, rest = answer.text.split("\n\n")

@@ -44,12 +44,15 @@ def test_the_same_bytes_over_http(server: Server) -> None:
         {"prompt": f"Tell me a story about {i} birds", "seed": i + 1, "max_tokens": 40}
         for i in range(12)
     ]
-    alone = [server.run(ROOKIE, body).json()["result"] for body in bodies]
+    first = [server.run(ROOKIE, body) for body in bodies]
+    alone = [response.json()["result"] for response in first]
+    (arithmetic,) = {response.headers["homerun-arithmetic"] for response in first}
 
     def again(i: int) -> dict[str, object]:
         if i % 2:
             return server.run(ROOKIE, bodies[i]).json()["result"]
         response = server.run(ROOKIE, {**bodies[i], "stream": True}, stream=True)
+        assert response.headers["homerun-arithmetic"] == arithmetic
         *deltas, last, done = list(frames(response))
         assert done == "[DONE]"
         text = "".join(delta["response"] for delta in deltas)  # type: ignore[misc,index]

@@ -28,6 +28,7 @@ STREAM_HEADERS = {
     "cache-control": "no-store",
     "x-accel-buffering": "no",
 }
+ARITHMETIC_HEADER = "homerun-arithmetic"
 STAND_IN_HEADER = "homerun-stand-in"
 IGNORED_HEADER = "homerun-ignored-fields"
 OFF_LOOP_BYTES = 1 << 14
@@ -70,7 +71,7 @@ async def run(request: Request) -> Response:
     record.seed, record.lora = generation.seed, parsed.request.lora
     record.queue_ms = round(generation.queued_seconds * 1000, 3)
     items = _recorded(generation, record)
-    headers = answer_headers(request_id, generation.stand_in, parsed.ignored)
+    headers = answer_headers(request_id, generation.arithmetic, generation.stand_in, parsed.ignored)
     if parsed.request.stream:
         return EventStream(encode_stream(items, request_id), headers, on_end=end)
     try:
@@ -142,10 +143,10 @@ class EventStream(Response):
 
 
 def answer_headers(
-    request_id: str, stand_in: str | None, ignored: tuple[str, ...]
+    request_id: str, arithmetic: str, stand_in: str | None, ignored: tuple[str, ...]
 ) -> dict[str, str]:
-    """What a successful answer says besides its body: who answered, and what was ignored."""
-    headers = {REQUEST_ID_HEADER: request_id}
+    """What a successful answer says besides its body: who answered, how, and what was ignored."""
+    headers = {REQUEST_ID_HEADER: request_id, ARITHMETIC_HEADER: arithmetic}
     if stand_in is not None:
         headers[STAND_IN_HEADER] = stand_in
     if ignored:

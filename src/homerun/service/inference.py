@@ -199,6 +199,8 @@ class Generation:
         self.model = served.name
         self.stand_in = served.stand_in
         """The model that really answers, if it is not `model`."""
+        self.arithmetic = served.arithmetic
+        """What decided the bytes of the answer, see `ServedModel.arithmetic`."""
         self.seed = request.seed
         self.queued_seconds = queued_seconds
         self.usage = Usage(len(request.prompt_ids), 0)

@@ -4,6 +4,7 @@ Knows how an import goes and what belongs to one; knows nothing of the format of
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from homerun.errors import CheckpointError, ConfigurationError
-from homerun.files import open_regular
+from homerun.files import read_if_there
 from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import chosen_dtype
 from homerun.model.loader import checkpoint_facts, open_checkpoint
@@ -298,15 +299,30 @@ def _check_groups(groups: tuple[int, int]) -> None:
         raise ConfigurationError(str(error)) from None
 
 
+def text_digest(directory: Path) -> bytes:
+    """SHA-256 of everything but the weights that decides an answer: `COPIED`, byte for byte.
+
+    The same for a checkpoint and for what was imported from it. Raises CheckpointError.
+    """
+    state = hashlib.sha256()
+    for name in COPIED:
+        data = _read(directory / name)
+        state.update(b"-" if data is None else hashlib.sha256(data).digest())
+    return state.digest()
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return read_if_there(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def _copy(source: Path, target: Path) -> None:
     """A small file, on the disk when this returns; nothing where there is none."""
-    try:
-        with open_regular(source) as file:
-            data = file.read()
-    except FileNotFoundError:
+    data = _read(source)
+    if data is None:
         return
-    except OSError as error:
-        raise CheckpointError(f"{source} cannot be read: {error.strerror}") from None
     with target.open("wb") as file:
         file.write(data)
         file.flush()

@@ -3,6 +3,7 @@
 Knows catalog entries, checkpoints and memory; knows nothing of requests.
 """
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from homerun import __version__
 from homerun.engine.lane import BLOCK_SIZE, MAX_DRAFT_ROWS, Lane, LaneLimits
 from homerun.engine.runner import Runner
 from homerun.errors import CheckpointError, ConfigurationError
@@ -20,7 +22,7 @@ from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packed_file import has_packed_file
 from homerun.native import configure
 from homerun.service.catalog import Catalog, CatalogModel, is_model_name
-from homerun.service.library import Library, check_family
+from homerun.service.library import Library, check_family, text_digest
 from homerun.settings import Settings
 from homerun.text.templates import ChatTemplate, template_for
 from homerun.text.tokenizer import Tokenizer
@@ -28,6 +30,7 @@ from homerun.text.tokenizer import Tokenizer
 logger = logging.getLogger(__name__)
 
 ROOKIE = "@homerun/rookie"
+ARITHMETIC_DIGITS = 12
 WINDOWS_OF_KV = 8
 """How many full windows the KV cache holds where nothing is asked for and memory allows."""
 
@@ -65,6 +68,8 @@ class ServedModel:
     trained_context: int
     """A request beyond it uses scaled rotary positions as a whole."""
     lora: bool
+    arithmetic: str
+    """Where this is equal, a request with a seed gets equal bytes: see `_arithmetic`."""
 
     @property
     def stand_in(self) -> str | None:
@@ -223,6 +228,7 @@ def _load(
         logger.warning(
             "%s: the KV memory holds %d tokens, which is now the context window", entry.name, room
         )
+    arithmetic = _arithmetic(model, kv_dtype, entry.template, directory)
     served = [
         ServedModel(
             name=one.name,
@@ -233,6 +239,7 @@ def _load(
             window=min(one.context_window, window, room),
             trained_context=model.config.max_position_embeddings,
             lora=one.lora,
+            arithmetic=arithmetic,
         )
         for one in models
     ]
@@ -244,6 +251,20 @@ def _load(
         max_draft_rows=MAX_DRAFT_ROWS if settings.speculation else 0,
     )
     return served, make_lane(entry.name, model, kv_dtype, limits)
+
+
+def _arithmetic(
+    model: LoadedModel, kv_dtype: FloatDType, template: str | None, directory: Path
+) -> str:
+    """`0.1.0/amx/int8/bf16/0123456789ab`: everything that decides the bytes of an answer.
+
+    Version, instruction set, dtypes of weights and of K and V, and a hash of the model's revision,
+    tokenizer and template.
+    """
+    state = hashlib.sha256(bytes.fromhex(model.revision) + text_digest(directory))
+    state.update((template or "").encode())
+    parts = __version__, model.instruction_set, model.config.dtype, kv_dtype
+    return "/".join((*parts, state.hexdigest()[:ARITHMETIC_DIGITS]))
 
 
 def _num_blocks(config: ModelConfig, kv_dtype: FloatDType, window: int, settings: Settings) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from homerun.errors import CheckpointError
-from homerun.files import open_regular
+from homerun.files import read_if_there
 
 _NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token")
 _TOKEN_LISTS = ("additional_special_tokens", "extra_special_tokens")
@@ -84,10 +84,8 @@ def _read_object(path: Path) -> dict[str, object]:
 def _read_text(path: Path) -> str | None:
     """UTF-8, None where the file is missing. Raises CheckpointError."""
     try:
-        with open_regular(path) as file:
-            return file.read().decode("utf-8")
-    except FileNotFoundError:
-        return None
+        data = read_if_there(path)
+        return None if data is None else data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", error)
         raise CheckpointError(f"{path} cannot be read: {why}") from None
