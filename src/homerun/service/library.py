@@ -3,7 +3,6 @@
 Knows how an import goes and what belongs to one; knows nothing of the format of a packed file.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -11,14 +10,13 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.files import read_if_there
-from homerun.model.config import ModelConfig, read_config
-from homerun.model.dtypes import chosen_dtype
+from homerun.model.config import read_config
 from homerun.model.loader import checkpoint_facts, open_checkpoint
 from homerun.model.memory import gigabytes
 from homerun.model.packed_file import (
@@ -29,11 +27,10 @@ from homerun.model.packed_file import (
     write_packed_file,
 )
 from homerun.model.packed_header import FILE_NAME, Facts, arrange
-from homerun.model.quantize import DEFAULT_GROUPS, check_groups
+from homerun.model.quantize import DEFAULT_GROUPS
 from homerun.model.weights import CheckpointWeights
-from homerun.service.catalog import Catalog, CatalogModel, is_model_name
-from homerun.text.templates import template_for
-from homerun.text.tokenizer import Tokenizer
+from homerun.service.locking import exclusive, unusable
+from homerun.service.order import NAME_LIMIT, Order, directory_name
 
 COPIED = (
     "config.json",
@@ -50,8 +47,6 @@ _UNFINISHED = ".unfinished-"
 """Begins the names of directories that nobody needs once their process is gone."""
 _REPLACED = ".replaced-"
 """Before a model's own name: it was there until its successor took the name."""
-_NAME_LIMIT = 255 - len(_REPLACED)
-"""Bytes of a directory's name."""
 _SPARE_BYTES = 64 << 20
 """Disk space that an import leaves free."""
 
@@ -84,7 +79,7 @@ class Library:
 
         Raises ConfigurationError if nobody may look.
         """
-        if len(_directory_name(name)) > _NAME_LIMIT:
+        if len(directory_name(name)) > NAME_LIMIT:
             return None
         own, replaced = self._places(name)
         for directory in (own, replaced, own):  # the successor may have come meanwhile
@@ -93,7 +88,7 @@ class Library:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                raise _unusable(directory, error) from None
+                raise unusable(directory, error) from None
             return ImportedModel(name, directory, status.st_size, status.st_mtime)
         return None
 
@@ -113,7 +108,7 @@ class Library:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise _unusable(self._root, error) from None
+            raise unusable(self._root, error) from None
         names = sorted({unquote(name) for name in found if not name.startswith(".")})
         return [model for name in names if (model := self.find(name)) is not None]
 
@@ -140,33 +135,24 @@ class Library:
         dtype: str | None = None,
         groups: tuple[int, int] = DEFAULT_GROUPS,
         progress: Callable[[int, int], None] | None = None,
+        origin: str | None = None,
     ) -> ImportedModel:
         """Packs the checkpoint in `source`; replaces a model of the same name when it is done.
 
         `dtype` None: as the catalog says for `name`, else as it is stored. `groups` of weights and
-        of activations, for int8. Raises CheckpointError and ConfigurationError in plain words.
+        of activations, for int8. `origin`: where it comes from, if `source` is but a download.
+        Raises CheckpointError and ConfigurationError in plain words.
         """
-        known = _catalog_entry(name)
-        chosen = chosen_dtype("--dtype", dtype) or (known.dtype if known else None)
-        _check_groups(groups)
+        order = Order.of(name, dtype, groups)
         if has_packed_file(source):
             raise ConfigurationError(
                 f"{source} is packed already: homerun serve {name}={source} serves it, and an "
                 "import starts from the original checkpoint"
             )
-        checkpoint, config = open_checkpoint(source, chosen)
-        if known is not None:
-            check_family(known, config, source)
-        if groups != DEFAULT_GROUPS and config.dtype != "int8":
-            raise ConfigurationError(f"groups are for int8, and {name} becomes {config.dtype}")
-        tokenizer = Tokenizer.load(source)
-        template_for(known.template if known else None, tokenizer, source)
-        if tokenizer.vocab_size > config.vocab_size:
-            raise CheckpointError(
-                f"{source}: tokenizer.json has {tokenizer.vocab_size} tokens, the model only "
-                f"{config.vocab_size}"
-            )
+        checkpoint, config = open_checkpoint(source, order.dtype)
+        replace(order, dtype=config.dtype).check(source)
         facts = checkpoint_facts(checkpoint, config, groups)
+        facts = replace(facts, source=origin or facts.source)
         weights = CheckpointWeights(
             checkpoint, config, config.dtype, facts.weight_group, facts.activation_group
         )
@@ -192,7 +178,7 @@ class Library:
 
     def _places(self, name: str) -> tuple[Path, Path]:
         """Where a model lies, and where while its successor takes the name."""
-        directory = _directory_name(name)
+        directory = directory_name(name)
         return self._root / directory, self._root / f"{_REPLACED}{directory}"
 
     def _put(self, complete: Path, name: str) -> None:
@@ -228,26 +214,11 @@ class Library:
 
         Raises ConfigurationError while another process imports, and where nothing can be changed.
         """
-        try:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self._root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _unusable(self._root, error) from None
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConfigurationError(
-                    f"another homerun is changing {self._root}: try again when it is done"
-                ) from None
-            except OSError as error:
-                raise _unusable(self._root, error) from None
+        with exclusive(self._root):
             self._forget_replaced()
             for path in self._root.glob(f"{_UNFINISHED}*"):
                 shutil.rmtree(path, ignore_errors=True)
             yield
-        finally:
-            os.close(lock)
 
     def _check_space(self, needed: int) -> None:
         free = shutil.disk_usage(self._root).free
@@ -271,32 +242,6 @@ def verify(directory: Path) -> PackedFile:
 def age(model: ImportedModel) -> str:
     """Date of the import, `2024-01-31 12:00` local time."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(model.imported_at))
-
-
-def check_family(known: CatalogModel, config: ModelConfig, source: Path) -> None:
-    """Raises CheckpointError if `source` cannot be what the catalog has under a name."""
-    if config.family != known.family:
-        raise CheckpointError(
-            f"{source} is a model of the {config.family} family, and {known.name} of "
-            f"{known.family}: take another name for it"
-        )
-
-
-def _catalog_entry(name: str) -> CatalogModel | None:
-    """What the catalog has under `name`. Raises ConfigurationError for names that do not fit."""
-    if not is_model_name(name) or len(_directory_name(name)) > _NAME_LIMIT:
-        raise ConfigurationError(f"{name!r} cannot be the name of a model")
-    known = Catalog.load().get(name)
-    if known is not None and known.bundled is not None:
-        raise ConfigurationError(f"{name} comes with homerun; import under another name")
-    return known
-
-
-def _check_groups(groups: tuple[int, int]) -> None:
-    try:
-        check_groups(*groups)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
 
 
 def text_digest(directory: Path) -> bytes:
@@ -327,13 +272,3 @@ def _copy(source: Path, target: Path) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _unusable(path: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"{path} cannot be used: {error.strerror}")
-
-
-def _directory_name(name: str) -> str:
-    """One path segment per name, readable and reversible; never hidden."""
-    quoted = quote(name, safe="@ +,=")
-    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted

@@ -14,7 +14,7 @@ from pathlib import Path
 from homerun import __version__
 from homerun.engine.lane import BLOCK_SIZE, MAX_DRAFT_ROWS, Lane, LaneLimits
 from homerun.engine.runner import Runner
-from homerun.errors import CheckpointError, ConfigurationError
+from homerun.errors import ConfigurationError
 from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import FloatDType, chosen_dtype, kv_dtype_for
 from homerun.model.kv_cache import KVCache
@@ -22,9 +22,10 @@ from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packed_file import has_packed_file
 from homerun.native import configure
 from homerun.service.catalog import Catalog, CatalogModel, is_model_name
-from homerun.service.library import Library, check_family, text_digest
+from homerun.service.library import Library, text_digest
+from homerun.service.order import open_text
 from homerun.settings import Settings
-from homerun.text.templates import ChatTemplate, template_for
+from homerun.text.templates import ChatTemplate
 from homerun.text.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -199,9 +200,7 @@ def _load(
 ) -> tuple[list[ServedModel], Lane]:
     if not directory.is_dir():
         raise ConfigurationError(f"{directory} is not a directory")
-    check_family(entry, read_config(directory), directory)
-    tokenizer = Tokenizer.load(directory)
-    template = template_for(entry.template, tokenizer, directory)
+    tokenizer, template = open_text(entry, read_config(directory), directory)
     models = (entry, *stood_for)
     promised = max(one.context_window for one in models)
     dtype = chosen_dtype("--dtype", settings.dtype)
@@ -216,11 +215,6 @@ def _load(
         weights_in_ram=settings.weights_in_ram,
     )
     window = min(promised, settings.max_model_len or promised)
-    if tokenizer.vocab_size > model.config.vocab_size:
-        raise CheckpointError(
-            f"{directory}: tokenizer.json has {tokenizer.vocab_size} tokens, the model only "
-            f"{model.config.vocab_size}"
-        )
     kv_dtype = chosen_kv_dtype(settings, model.config)
     num_blocks = _num_blocks(model.config, kv_dtype, window, settings)
     room = num_blocks * BLOCK_SIZE
