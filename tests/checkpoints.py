@@ -4,10 +4,11 @@ Matrices are drawn with 1.4 / sqrt(fan-in), so that greedy decoding does not fal
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 VOCAB, HIDDEN, INTERMEDIATE, LAYERS = 300, 200, 424, 2
 
@@ -63,4 +64,20 @@ def write_checkpoint(directory: Path, family: str) -> Path:
     (directory / "config.json").write_text(json.dumps(config))
     (directory / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 3]}))
     save_file(tensors, str(directory / "model.safetensors"), metadata={"format": "pt"})
+    return directory
+
+
+def write_shards(source: Path, directory: Path, count: int) -> Path:
+    """The checkpoint in `source` with its tensors in `count` files and an index."""
+    shutil.copytree(source, directory)
+    tensors = load_file(str(directory / "model.safetensors"))
+    (directory / "model.safetensors").unlink()
+    weight_map: dict[str, str] = {}
+    for number in range(count):
+        shard = f"model-{number + 1:05}-of-{count:05}.safetensors"
+        part = dict(list(tensors.items())[number::count])
+        save_file(part, str(directory / shard), metadata={"format": "pt"})
+        weight_map |= dict.fromkeys(part, shard)
+    index = {"metadata": {}, "weight_map": weight_map}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
     return directory

@@ -184,5 +184,9 @@ class CheckpointError(HomerunError):
     """A checkpoint that does not fit; says which file, which field, which limit."""
 
 
+class DownloadError(HomerunError):
+    """A checkpoint that cannot be fetched; says why and what to do about it."""
+
+
 class ConfigurationError(HomerunError):
     """A flag, environment variable or setting that makes no sense."""

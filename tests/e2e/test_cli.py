@@ -113,7 +113,7 @@ def test_a_checkpoint_of_ones_own(checkpoint: Path, tmp_path: Path) -> None:
         assert (over.status_code, over.json()["errors"][0]["code"]) == (413, 5021)
         missing = own.run("@cf/meta/llama-2-7b-chat-int8", {"prompt": "Hello"})
         assert missing.json()["errors"][0]["code"] == 5007
-        assert "hf download" in missing.json()["errors"][0]["message"]
+        assert "homerun models pull" in missing.json()["errors"][0]["message"]
     direct = homerun("run", f"my/model={checkpoint}", "Hi", "--max-tokens", "5", home=tmp_path)
     assert direct.returncode == 0, direct.stderr
 
@@ -157,7 +157,7 @@ def test_a_taken_port_is_reported_with_its_holder(server: Server, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["@cf/meta/llama-2-7b-chat-fp16"], "hf download meta-llama/Llama-2-7b-chat-hf"),
+        (["@cf/meta/llama-2-7b-chat-fp16"], "homerun models pull @cf/meta/llama-2-7b-chat-fp16"),
         (["no/such"], "no/such=PATH"),
         (["my/model=/nowhere"], "/nowhere"),
         (["=x"], "NAME=PATH"),

@@ -26,6 +26,7 @@ VIOLATIONS = {
     "NumPy in a function": ("api/broken.py", "def f():\n    import numpy", "NumPy"),
     "Ray": ("service/broken.py", "from ray import serve", "Ray"),
     "PyTorch": ("model/broken.py", "import torch.nn", "PyTorch"),
+    "downloads": ("service/broken.py", "def f():\n    import huggingface_hub", "Downloads"),
     "oracle": ("model/broken.py", "from safetensors import safe_open", "oracles"),
 }
 

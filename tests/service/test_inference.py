@@ -169,7 +169,7 @@ def test_a_shorter_window_changes_no_answer(opened: Callable[..., InferenceServi
 def test_a_model_that_is_not_here_says_how_to_get_it() -> None:
     models = load_models([ModelSpec(ROOKIE)], replace(settings(), stand_in=False))
     service = InferenceService(models, Metrics("test"), max_queue=1)
-    with pytest.raises(ModelNotHere, match="hf download meta-llama/Llama-2-7b-chat-hf"):
+    with pytest.raises(ModelNotHere, match="homerun models pull @cf/meta/llama-2-7b-chat"):
         asyncio.run(ask(service))
 
 

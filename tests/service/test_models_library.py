@@ -302,7 +302,7 @@ def test_what_to_do_where_weights_are_missing(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     with pytest.raises(ConfigurationError) as caught:
         load_models([ModelSpec(LLAMA)], chosen)
-    assert f"homerun models import {LLAMA} llama-2-7b-chat-int8" in str(caught.value)
+    assert f"homerun models pull {LLAMA} && homerun serve {LLAMA}" in str(caught.value)
     with pytest.raises(ConfigurationError, match="neither in the catalog nor imported"):
         checkpoint_directory(ModelSpec("mine"), None, tmp_path)
 

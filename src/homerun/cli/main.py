@@ -35,6 +35,12 @@ StandIn = Annotated[
 Dtype = Annotated[
     str | None, typer.Option(help="int8, bf16, fp16 or fp32.  [default: as the catalog says]")
 ]
+WeightGroup = Annotated[
+    int | None, typer.Option(min=0, help="int8: weights per scale; 0 is a whole channel.")
+]
+ActivationGroup = Annotated[
+    int | None, typer.Option(min=0, help="int8: inputs per scale; 0 is a whole row.")
+]
 MaxModelLen = Annotated[
     int | None, typer.Option(min=1, help="Shorter context window, in tokens.", metavar="N")
 ]
@@ -132,27 +138,42 @@ def demo(host: Host = None, port: Port = None) -> None:
     command(settings_from(host=host, port=port))
 
 
+@models_app.command("pull")
+def models_pull(
+    model: Annotated[str, typer.Argument(help="A model of the catalog, or OWNER/NAME of a hub.")],
+    name: Annotated[
+        str | None, typer.Option(help="What it shall be served as.  [default: as asked for]")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit.  [default: the main branch]")
+    ] = None,
+    dtype: Dtype = None,
+    weight_group: WeightGroup = None,
+    activation_group: ActivationGroup = None,
+    token_from_env: Annotated[
+        str | None,
+        typer.Option(help="Variable with the hub's token.  [default: HF_TOKEN]", metavar="NAME"),
+    ] = None,
+) -> None:
+    """Fetch a checkpoint and import it; goes on where an earlier try was broken off."""
+    from homerun.cli.pull import pull
+
+    groups = _groups(weight_group, activation_group)
+    pull(model, name, revision, dtype, groups, token_from_env, settings_from())
+
+
 @models_app.command("import")
 def models_import(
     name: Annotated[str, typer.Argument(help="What it shall be served as.")],
     path: Annotated[Path, typer.Argument(help="The checkpoint's directory.")],
     dtype: Dtype = None,
-    weight_group: Annotated[
-        int | None, typer.Option(min=0, help="int8: weights per scale; 0 is a whole channel.")
-    ] = None,
-    activation_group: Annotated[
-        int | None, typer.Option(min=0, help="int8: inputs per scale; 0 is a whole row.")
-    ] = None,
+    weight_group: WeightGroup = None,
+    activation_group: ActivationGroup = None,
 ) -> None:
     """Pack a checkpoint, once, so that it is ready to use at every start."""
     from homerun.cli import models
-    from homerun.model.quantize import DEFAULT_GROUPS
 
-    groups = (
-        DEFAULT_GROUPS[0] if weight_group is None else weight_group,
-        DEFAULT_GROUPS[1] if activation_group is None else activation_group,
-    )
-    models.add(name, path, dtype, groups, settings_from())
+    models.add(name, path, dtype, _groups(weight_group, activation_group), settings_from())
 
 
 @models_app.command("list")
@@ -231,6 +252,15 @@ def main() -> None:
         fail(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def _groups(weight: int | None, activation: int | None) -> tuple[int, int]:
+    from homerun.model.quantize import DEFAULT_GROUPS
+
+    return (
+        DEFAULT_GROUPS[0] if weight is None else weight,
+        DEFAULT_GROUPS[1] if activation is None else activation,
+    )
 
 
 def _size(text: str | None) -> int | None:

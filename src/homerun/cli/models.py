@@ -1,10 +1,9 @@
 """`homerun models`: weights as homerun keeps them."""
 
 import shlex
-import sys
 from pathlib import Path
 
-from homerun.cli.terminal import safe
+from homerun.cli.terminal import progress_line, safe
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.memory import gigabytes
 from homerun.native import configure
@@ -82,14 +81,8 @@ def _read(path: Path) -> str:
 
 
 def _show_bytes(done: int, count: int) -> None:
-    _show(f"packing: {gigabytes(done)} of {gigabytes(count)}", done == count)
+    progress_line(f"packing: {gigabytes(done)} of {gigabytes(count)}", last=done == count)
 
 
 def _show_windows(what: str, done: int, count: int) -> None:
-    _show(f"{what}: window {done} of {count}", done == count)
-
-
-def _show(text: str, last: bool) -> None:
-    """Progress on one line of a terminal; nothing in a pipe."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{'' if last else text}", end="", file=sys.stderr, flush=True)
+    progress_line(f"{what}: window {done} of {count}", last=done == count)

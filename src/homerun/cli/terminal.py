@@ -26,6 +26,12 @@ def print_stream(parts: Iterable[str]) -> None:
         sys.stdout = None  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def progress_line(text: str, *, last: bool) -> None:
+    """Progress on one line of a terminal, gone after the last one; nothing in a pipe."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{'' if last else text}", end="", file=sys.stderr, flush=True)
+
+
 def fail(message: object, status: int = 1) -> NoReturn:
     """Ends the command with a message for a person."""
     print(f"homerun: {message}", file=sys.stderr)

@@ -13,7 +13,7 @@ from homerun.model.safetensors_file import SafetensorsFile, display
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-_REFUSED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".gguf", ".ggml", ".h5", ".msgpack", ".onnx")
+REFUSED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".gguf", ".ggml", ".h5", ".msgpack", ".onnx")
 _HASH_WHOLE_LIMIT = 64 << 20
 """Bytes; of larger files head, tail and evenly spread samples are hashed."""
 _SAMPLES = 64
@@ -63,8 +63,8 @@ def _file_names(directory: Path) -> list[str]:
     if (directory / WEIGHTS).exists():
         return [WEIGHTS]
     if (directory / INDEX).exists():
-        return _shard_names(directory / INDEX)
-    others = sorted(path.name for path in directory.iterdir() if path.suffix in _REFUSED)
+        return shard_names(directory / INDEX)
+    others = sorted(path.name for path in directory.iterdir() if path.suffix in REFUSED)
     if others:
         raise CheckpointError(
             f"{directory} has its weights in {others[0]}: homerun reads safetensors files only "
@@ -73,7 +73,7 @@ def _file_names(directory: Path) -> list[str]:
     raise CheckpointError(f"{directory} has neither {WEIGHTS} nor {INDEX}")
 
 
-def _shard_names(path: Path) -> list[str]:
+def shard_names(path: Path) -> list[str]:
     """The shards an index names, each a plain file name beside it."""
     fields = Fields(str(path), read_json_object(path)[0])
     weight_map = fields.child("weight_map")

@@ -14,7 +14,7 @@ from homerun.model.checkpoint import Checkpoint
 from homerun.model.config import read_config
 from homerun.model.loader import load_model
 from homerun.model.perplexity import perplexity
-from homerun.service.library import ImportedModel
+from homerun.service.library import ORIGIN, ImportedModel
 from homerun.text.tokenizer import Tokenizer
 
 DEFAULT_WINDOW = 512
@@ -87,6 +87,8 @@ def _source_of(model: ImportedModel) -> Path:
     path = Path(facts.source)
     if not facts.source:
         what = "nobody remembers it"
+    elif facts.source.startswith(ORIGIN):
+        what = f"the download of {facts.source} was not kept"
     elif not path.is_dir():
         what = f"{path} is not there any more"
     elif Checkpoint(path).digest().hex() != facts.source_digest:

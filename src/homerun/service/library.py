@@ -43,11 +43,13 @@ COPIED = (
     "chat_template.json",
 )
 """What an import takes over from a checkpoint besides the weights, where it is there."""
+ORIGIN = "hub:"
+"""Begins the source of a pulled model: `hub:OWNER/NAME@COMMIT`."""
 _UNFINISHED = ".unfinished-"
 """Begins the names of directories that nobody needs once their process is gone."""
 _REPLACED = ".replaced-"
 """Before a model's own name: it was there until its successor took the name."""
-_SPARE_BYTES = 64 << 20
+SPARE_BYTES = 64 << 20
 """Disk space that an import leaves free."""
 
 
@@ -222,10 +224,10 @@ class Library:
 
     def _check_space(self, needed: int) -> None:
         free = shutil.disk_usage(self._root).free
-        if needed + _SPARE_BYTES > free:
+        if needed + SPARE_BYTES > free:
             raise ConfigurationError(
                 f"the packed model needs {gigabytes(needed)} in {self._root} and "
-                f"{gigabytes(_SPARE_BYTES)} that stay free, where {gigabytes(free)} are free"
+                f"{gigabytes(SPARE_BYTES)} that stay free, where {gigabytes(free)} are free"
             )
 
 

@@ -137,18 +137,14 @@ def checkpoint_directory(
             f"PATH) as {spec.name}"
         )
     raise ConfigurationError(
-        f"the weights of {spec.name} are not here; fetch, import and serve them with: "
+        f"the weights of {spec.name} are not here; fetch and serve them with: "
         f"{fetching_command(known)}\n(or let rookie answer in its place: --stand-in)"
     )
 
 
 def fetching_command(model: CatalogModel) -> str:
     """What to type so that a catalog model can be served."""
-    directory = model.name.rsplit("/", 1)[-1]
-    return (
-        f"hf download {model.upstream} --local-dir {directory} "
-        f"&& homerun models import {model.name} {directory} && homerun serve {model.name}"
-    )
+    return f"homerun models pull {model.name} && homerun serve {model.name}"
 
 
 def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> FloatDType:
