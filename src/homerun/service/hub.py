@@ -119,8 +119,9 @@ class Hub:
         """Brings a file to `target`, which appears when every byte of it was checked.
 
         huggingface-hub's own download deletes what it had when it fails, and 13 GB take hours on
-        many lines: so this one is ours. It goes on from what an earlier call left in `partial_path(target)`; the hub may break off
-        any number of times as long as something comes. `progress` is told the bytes that are here.
+        many lines: so this one is ours. It goes on from what an earlier call left in
+        `partial_path(target)`; the hub may break off any number of times as long as something
+        comes. `progress` is told the bytes that are here.
         Raises DownloadError in plain words, and OSError where the disk refuses.
         """
         import httpx2
@@ -252,15 +253,21 @@ def explain(error: Exception, repo: str, revision: str | None, endpoint: str) ->
             return f"{host} cannot be used: {error}"
 
 
-def _require_client() -> None:
+def client_version() -> tuple[str | None, bool]:
+    """Version of huggingface-hub, None if it is not here, and whether it will do."""
     try:
         found = version("huggingface-hub")
     except PackageNotFoundError:
-        found = "none"
+        return None, False
     parts = [int(part) for part in found.split(".")[:2] if part.isdecimal()]
-    if not NEEDED_VERSION <= tuple(parts) < (3,):
+    return found, NEEDED_VERSION <= tuple(parts) < (3,)
+
+
+def _require_client() -> None:
+    found, fits = client_version()
+    if not fits:
         raise ConfigurationError(
-            f"downloads need huggingface-hub 2.4 or newer, below 3 (here is {found}): "
+            f"downloads need huggingface-hub 2.4 or newer, below 3 (here is {found or 'none'}): "
             f"pip install 'homerun[hub]'. {OTHER_WAY}"
         )
 

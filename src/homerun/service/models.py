@@ -147,6 +147,13 @@ def fetching_command(model: CatalogModel) -> str:
     return f"homerun models pull {model.name} && homerun serve {model.name}"
 
 
+def kv_cache_bytes(config: ModelConfig, window: int, settings: Settings) -> int:
+    """Memory of the KV cache of a model served with this window. Raises ConfigurationError."""
+    dtype = chosen_kv_dtype(settings, config)
+    blocks = _num_blocks(config, dtype, min(window, settings.max_model_len or window), settings)
+    return blocks * KVCache.bytes_per_block(config, BLOCK_SIZE, dtype)
+
+
 def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> FloatDType:
     """dtype of K and V: the setting's, else what fits the weights. Raises ConfigurationError."""
     dtype = chosen_dtype("--kv-dtype", settings.kv_dtype)

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,7 @@ class Database:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version={number}")
         if self._version() > newest:
-            raise ConfigurationError(
-                f"{self.path} was written by a newer homerun (schema {self._version()}, this one "
-                f"knows {newest}). Upgrade homerun, or set HOMERUN_HOME to another directory."
-            )
+            raise _too_new(self.path, self._version(), newest)
 
     def _version(self) -> int:
         return self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -93,6 +91,49 @@ class Database:
             yield
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(_explain(self.path, error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """What a database says when it is only looked at."""
+
+    schema: int
+    newest: int
+    """Schema that this version migrates to."""
+    tokens: int
+    live_tokens: int
+
+
+def inspect(path: Path) -> DatabaseState:
+    """Reads `path` without changing, creating or migrating anything.
+
+    Raises ConfigurationError where it is missing, unreadable, damaged, or of a newer version.
+    """
+    newest = max(migrations())
+    try:
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as database:
+            (schema,) = database.execute("PRAGMA user_version").fetchone()
+            if schema > newest:
+                raise _too_new(path, schema, newest)
+            (health,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            if health != "ok":
+                raise sqlite3.DatabaseError(health)
+            tokens = live = 0
+            if schema:
+                tokens, live = database.execute(
+                    "SELECT count(*), count(*) - count(revoked_at) FROM tokens"
+                ).fetchone()
+    except (sqlite3.Error, OSError) as error:
+        raise ConfigurationError(_explain(path, error)) from error
+    return DatabaseState(schema, newest, tokens, live)
+
+
+def _too_new(path: Path, schema: int, newest: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} was written by a newer homerun (schema {schema}, this one "
+        f"knows {newest}). Upgrade homerun, or set HOMERUN_HOME to another directory."
+    )
 
 
 def migrations() -> dict[int, str]:
