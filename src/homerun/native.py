@@ -27,6 +27,11 @@ def extension() -> Any:
     return _native
 
 
+def missing() -> str | None:
+    """Why the extension cannot be used; None if it can."""
+    return _missing
+
+
 def native_available() -> bool:
     """True if the kernels run; else the NumPy reference does."""
     return _native is not None and not _reference_wanted

@@ -1,5 +1,6 @@
 """The commands a newcomer types."""
 
+import json
 import os
 import re
 import shutil
@@ -222,3 +223,14 @@ def test_interrupting_serve_is_a_clean_end(tmp_path: Path) -> None:
     with Server(tmp_path / "home") as server:
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(30) == 0
+
+
+def test_doctor_knows_a_server_of_ours(server: Server, tmp_path: Path) -> None:
+    done = homerun("doctor", "--json", "--port", str(server.port), home=tmp_path)
+    checks = {check["subject"]: check for check in json.loads(done.stdout)["checks"]}
+    address = checks["server"]
+    assert (address["facts"]["answers"], address["problems"]) == ("homerun, ready", [])
+    computes = checks["arithmetic"]["facts"]["instruction_set"]
+    answer = server.run("@homerun/rookie", {"prompt": "Hello", "max_tokens": 1})
+    assert answer.headers["homerun-arithmetic"].split("/")[1] == computes
+    assert list(tmp_path.iterdir()) == []

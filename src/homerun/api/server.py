@@ -36,10 +36,14 @@ def bind(settings: Settings, tokens: TokenStore | None) -> socket.socket:
     Raises ConfigurationError in words (see `listener.listen`, `allow_connections`).
     """
     allow_connections(settings.max_connections)
-    token = settings.token
+    check_static_token(settings.token)
+    return listen(settings, closed=is_closed(settings, tokens))
+
+
+def check_static_token(token: str | None) -> None:
+    """Raises ConfigurationError for what no Authorization header can hold."""
     if token is not None and not re.fullmatch("[!-~]+", token):
         raise ConfigurationError("HOMERUN_TOKEN must be ASCII characters without spaces")
-    return listen(settings, closed=is_closed(settings, tokens))
 
 
 def allow_connections(count: int) -> None:

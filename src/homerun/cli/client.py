@@ -41,6 +41,21 @@ class Client:
         finally:
             connection.close()
 
+    def not_ready(self, timeout: float = 2.0) -> list[str]:
+        """Why the homerun server at the address takes no requests; empty when it does.
+
+        Raises ServerError if none answers there.
+        """
+        connection = http.client.HTTPConnection(*self._address, timeout=timeout)
+        try:
+            connection.request("GET", "/readyz")
+            answer = json.loads(connection.getresponse().read())
+            return [str(reason) for reason in answer["reasons"]]
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            raise ServerError(f"no homerun answers: {error}") from error
+        finally:
+            connection.close()
+
     def stream(self, model: str, body: dict[str, Any], account: str) -> Iterator[dict[str, Any]]:
         """The events of a streamed generation, as decoded JSON, without `[DONE]`.
 

@@ -138,6 +138,24 @@ def demo(host: Host = None, port: Port = None) -> None:
     command(settings_from(host=host, port=port))
 
 
+@app.command()
+def doctor(
+    full: Annotated[
+        bool, typer.Option("--full", help="Verify every byte of the imported models.")
+    ] = False,
+    json_wanted: Annotated[
+        bool, typer.Option("--json", help="One JSON object instead of a page.")
+    ] = False,
+    host: Host = None,
+    port: Port = None,
+) -> None:
+    """Tell about this machine and this install, and what is wrong with them."""
+    from homerun.cli.doctor.command import doctor as command
+
+    if not command(full=full, json_wanted=json_wanted, host=host, port=port):
+        raise typer.Exit(1)
+
+
 @models_app.command("pull")
 def models_pull(
     model: Annotated[str, typer.Argument(help="A model of the catalog, or OWNER/NAME of a hub.")],

@@ -117,12 +117,17 @@ def _check_memory(
 ) -> None:
     """Raises CheckpointError if the memory that `ops` want besides a mapping is not there."""
     if ops.instruction_set == "reference":  # float32 copies, whatever the dtype
-        needed = 4 * sum(math.prod(part.shape) for part in parts(config))
+        needed = float32_bytes(config)
     elif not mapped:
         needed = arrange(config, facts)[-1].end
     else:
         return  # the mapping itself was checked when it was opened
     check_fits(str(directory), needed)
+
+
+def float32_bytes(config: ModelConfig) -> int:
+    """Bytes of all weights as the NumPy reference keeps them."""
+    return 4 * sum(math.prod(part.shape) for part in parts(config))
 
 
 def _revision(config: ModelConfig, scaled: RopeConfig, facts: Facts) -> str:

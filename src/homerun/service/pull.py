@@ -8,13 +8,13 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.checkpoint import INDEX, REFUSED, WEIGHTS, shard_names
 from homerun.model.memory import gigabytes
 from homerun.model.quantize import DEFAULT_GROUPS
 from homerun.service.catalog import Catalog
+from homerun.service.downloads import download_of, unfinished_downloads
 from homerun.service.hub import Hub, RemoteFile, Snapshot, partial_path
 from homerun.service.library import COPIED, ORIGIN, SPARE_BYTES, ImportedModel, Library
 from homerun.service.locking import exclusive
@@ -83,10 +83,11 @@ def pull(
     progress = progress or Progress()
     snapshot = hub.snapshot(wish.repo, revision)
     small = small_files(snapshot)
-    downloads = home / "downloads"
-    with exclusive(downloads):
-        directory = downloads / f"{quote(wish.repo, safe='')}@{snapshot.commit}"
-        _forget_other_commits(directory)
+    directory = download_of(home, snapshot.repo, snapshot.commit).directory
+    with exclusive(directory.parent):
+        for other in unfinished_downloads(home):
+            if other.repo == snapshot.repo and other.commit != snapshot.commit:
+                shutil.rmtree(other.directory, ignore_errors=True)
         try:
             directory.mkdir(mode=0o700, exist_ok=True)
             _fetch(hub, snapshot, small, directory)
@@ -161,14 +162,6 @@ def _fetch(
             )
         before += file.size
         progress(before, count)
-
-
-def _forget_other_commits(directory: Path) -> None:
-    """Deletes unfinished downloads of the same repository at other commits."""
-    prefix = directory.name.rpartition("@")[0] + "@"
-    for other in directory.parent.iterdir():
-        if other.name.startswith(prefix) and other != directory:
-            shutil.rmtree(other, ignore_errors=True)
 
 
 def _check_space(directory: Path, weights: list[RemoteFile], order: Order) -> None:

@@ -111,7 +111,9 @@ def inspect(path: Path) -> DatabaseState:
     """
     newest = max(migrations())
     try:
-        uri = f"{path.resolve().as_uri()}?mode=ro"
+        # A reader of a database that nobody has open would leave files of its own behind.
+        in_use = path.with_name(f"{path.name}-wal").exists()
+        uri = f"{path.resolve().as_uri()}?mode=ro{'' if in_use else '&immutable=1'}"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as database:
             (schema,) = database.execute("PRAGMA user_version").fetchone()
             if schema > newest:
