@@ -16,14 +16,11 @@ import pytest
 
 from homerun.errors import CheckpointError
 from homerun.model import memory, packed_file, packed_header
-from homerun.model.checksum import checksum, numpy_checksum
 from homerun.model.config import read_config
 from homerun.model.loader import LoadedModel, checkpoint_facts, load_model, open_checkpoint
 from homerun.model.packed_file import PackedFile, read_facts, write_packed_file
 from homerun.model.packed_header import FILE_NAME, PAGE
-from homerun.model.random_model import SHAPES, write_random_model
 from homerun.model.weights import CheckpointWeights
-from homerun.native import native_available
 from tests.checkpoints import write_checkpoint
 from tests.model.sequences import Sequences, random_ids
 
@@ -284,31 +281,6 @@ def test_hostile_headers(packed: Path) -> None:
     assert accepted < 400
 
 
-# Memory.
-
-
-def fake_system(root: Path, available_kb: int, group: dict[str, str] | None = None) -> Path:
-    (root / "proc/self").mkdir(parents=True)
-    (root / "proc/meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable: {available_kb} kB\n")
-    (root / "proc/self/cgroup").write_text("0::/a/b\n")
-    inner = root / "sys/fs/cgroup/a/b"
-    inner.mkdir(parents=True)
-    for name, text in (group or {}).items():
-        (inner.parent / name).write_text(text)
-    return root
-
-
-def test_available_memory(tmp_path: Path) -> None:
-    assert memory.available_memory(fake_system(tmp_path / "1", 1000)) == 1000 * 1024
-    group = {"memory.max": "500000\n", "memory.current": "300000\n"}
-    group["memory.stat"] = "anon 5\ninactive_file 1000\nactive_file 200\n"
-    assert memory.available_memory(fake_system(tmp_path / "2", 1000, group)) == 201200
-    group["memory.max"] = "max\n"
-    assert memory.available_memory(fake_system(tmp_path / "3", 1000, group)) == 1000 * 1024
-    assert memory.available_memory(tmp_path / "4") is None
-    memory.check_fits("anything", 1 << 60, tmp_path / "4")
-
-
 def test_larger_than_memory(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = (packed / FILE_NAME).stat().st_size
     monkeypatch.setattr(packed_file, "is_in_memory", lambda path: False)
@@ -343,89 +315,3 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
         "config.json",
         "generation_config.json",
     ]
-
-
-def test_random_models(tmp_path: Path) -> None:
-    """rookie's shape in every dtype: loads, and answers with finite numbers."""
-    for dtype in ("int8", "bf16", "fp16", "fp32"):
-        write_random_model(tmp_path / dtype, "rookie", dtype)
-        model = load_model(tmp_path / dtype, dtype=dtype)
-        hidden = Sequences(model, [[5, 6, 7]]).run_alone()[0]
-        logits = model.decoder.logits(hidden)
-        assert np.isfinite(logits).all()
-        assert logits.std() > 0.01
-    write_random_model(tmp_path / "grouped", "rookie", "int8", 1, 128, 64)
-    assert read_facts(tmp_path / "grouped").weight_group == 128
-
-
-def test_shapes_of_random_models() -> None:
-    """Weights per shape in billions, as the authors count them (embedding once)."""
-    billions = {"llama-2-7b": 6.738, "llama-1.1b": 1.100, "gemma-2b": 2.506, "gemma-7b": 8.538}
-    for name, expected in billions.items():
-        shape = SHAPES[name]
-        hidden, inner, heads = (
-            shape["hidden_size"], shape["intermediate_size"], shape["num_attention_heads"],
-        )  # fmt: skip
-        both = heads + shape["num_key_value_heads"]
-        layer = 2 * both * shape["head_dim"] * hidden + 3 * hidden * inner
-        tables = shape["vocab_size"] * hidden * (1 if name.startswith("gemma") else 2)
-        total = shape["num_hidden_layers"] * layer + tables
-        assert round(total / 1e9, 3) == pytest.approx(expected, abs=0.0011)
-
-
-# The checksum.
-
-
-@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 4096, (1 << 20) - 1, 1 << 20, (3 << 20) + 4099])
-def test_both_forms_of_the_checksum_agree(size: int) -> None:
-    if not native_available():
-        pytest.skip("the extension is absent")
-    data = np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8)
-    assert checksum(data) == numpy_checksum(data)
-
-
-def test_the_checksum_by_its_definition() -> None:
-    """Plain integers, word by word."""
-    data = np.random.default_rng(0).integers(0, 256, (1 << 20) + 10, dtype=np.uint8)
-    total = 0
-    for number, start in enumerate((0, 1 << 20), 1):
-        chunk = data[start : start + (1 << 20)].tobytes()
-        chunk += bytes(-len(chunk) % 4)
-        words = struct.unpack(f"<{len(chunk) // 4}I", chunk)
-        total_of_chunk = sum(w * ((1 + i * 2 * 0x4F1BBCDD) % 2**32) for i, w in enumerate(words))
-        x = (total_of_chunk + number * 0x9E3779B97F4A7C15) % 2**64
-        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-        x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
-        total += x ^ x >> 31
-    assert numpy_checksum(data) == total % 2**64
-
-
-@pytest.mark.parametrize("kind", ["numbers", "zeros", "bytes of one value"])
-def test_what_the_checksum_finds(kind: str) -> None:
-    rng = np.random.default_rng(1)
-    data = rng.integers(0, 256, 3 << 20, dtype=np.uint8)
-    if kind == "zeros":
-        data[:] = 0
-    elif kind == "bytes of one value":
-        data[:] = 128
-        data[:: 1 << 16] = 129  # words that differ in one bit
-    expected = checksum(data)
-
-    def found(change: Callable[[Any], Any]) -> bool:
-        changed = data.copy()
-        change(changed)
-        return checksum(changed) != expected
-
-    for bit in [0, 1, 31, 32, 8 * data.size - 1, *rng.integers(0, 8 * data.size, 40)]:
-        assert found(lambda d, bit=int(bit): d.__setitem__(bit // 8, d[bit // 8] ^ 1 << bit % 8))
-    if kind == "zeros":
-        return
-    words = data.view(np.uint32)
-    for i, j in (
-        rng.integers(0, words.size, (40, 2)) if kind == "numbers" else [(0, 1), (0, 1 << 14)]
-    ):
-        if words[i] != words[j]:
-            assert found(lambda d, i=i, j=j: d.view(np.uint32).__setitem__([i, j], words[[j, i]]))
-    if kind == "numbers":
-        assert found(lambda d: d.__setitem__(slice(None), np.roll(data, 1 << 20)))
-        assert found(lambda d: d.__setitem__(slice(None), np.roll(data, 4)))
