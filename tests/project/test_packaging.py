@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import homerun
+from homerun.service import hub
 from tests.project.source import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -49,6 +50,17 @@ def test_the_base_install_is_small_and_has_no_torch() -> None:
     assert len(closure) + 1 < 45, sorted(closure)  # + homerun itself
     heavy = {"torch", "triton", "transformers", "ray", "safetensors", "scipy", "pandas"}
     assert not heavy & closure.keys()
+
+
+def test_downloads_add_nothing_to_the_base_install() -> None:
+    """huggingface-hub comes along anyway; extra and code agree on its version."""
+    base = PROJECT["dependencies"]
+    extra = PROJECT["optional-dependencies"]["hub"]
+    assert installed_closure([*base, *extra]) == installed_closure(base)
+    (requirement,) = map(Requirement, extra)
+    for version in ("2.4.0", "2.99", "2.3.9", "1.0", "3.0"):
+        parts = tuple(map(int, version.split(".")[:2]))
+        assert requirement.specifier.contains(version) == (hub.NEEDED_VERSION <= parts < (3,))
 
 
 # Wheels. Each is built as `pip` would build it for a user, in an environment of its own.

@@ -82,6 +82,38 @@ def test_what_a_pull_makes(hub: FakeHub, tmp_path: Path) -> None:
         compare(model, "Once upon a time")
 
 
+def test_nothing_is_fetched_twice(hub: FakeHub, tmp_path: Path) -> None:
+    """The same again is there; under another name it is the same file."""
+    first = fetch(hub, tmp_path, dtype="int8")
+    sent = hub.sent
+    assert fetch(hub, tmp_path, dtype="int8") == first
+    second = fetch(hub, tmp_path, name="other", dtype="int8")
+    assert hub.sent == sent
+    assert (first.directory / "model.homerun").samefile(second.directory / "model.homerun")
+    assert text_digest(second.directory) == text_digest(first.directory)
+    Library(tmp_path).remove(first.name)
+    verify(second.directory)
+    fetch(hub, tmp_path, name="third", dtype="int8", groups=(64, 0))
+    assert hub.sent == 2 * sent
+    path = second.directory / "model.homerun"
+    data = bytearray(path.read_bytes())
+    data[-70_000] ^= 4
+    path.write_bytes(data)
+    verify(fetch(hub, tmp_path, name="other", dtype="int8").directory)
+    assert hub.sent == 3 * sent
+    hub.repos[OWN].files["README.md"] = b"another commit"
+    commit = hub.repos[OWN].commit
+    assert fetch(hub, tmp_path, name="other", dtype="int8").facts.source == f"hub:{OWN}@{commit}"
+    assert hub.sent == 4 * sent
+
+
+def test_a_second_name_must_fit_as_well(hub: FakeHub, tmp_path: Path) -> None:
+    hub.repos[LLAMA] = hub.repos[OWN]
+    fetch(hub, tmp_path, LLAMA, dtype="fp16")
+    with pytest.raises(CheckpointError, match="which llama2 chats need"):
+        fetch(hub, tmp_path, "@cf/meta/llama-2-7b-chat-fp16")
+
+
 def test_shards_are_those_of_the_index(hub: FakeHub, tmp_path: Path) -> None:
     source = write_shards(ROOKIE, tmp_path / "shards", 3)
     hub.repos[OWN] = Repo({path.name: path.read_bytes() for path in source.iterdir()})
@@ -97,7 +129,7 @@ def test_shards_are_those_of_the_index(hub: FakeHub, tmp_path: Path) -> None:
 def test_revisions(hub: FakeHub, tmp_path: Path) -> None:
     commit = hub.repos[OWN].commit
     for revision in ("v1", commit):
-        model = fetch(hub, tmp_path, revision=revision)
+        model = fetch(hub, tmp_path / revision, revision=revision)
         assert model.facts.source.endswith(f"@{commit}")
         # Every file is asked for at the commit: the branch may move meanwhile.
         paths = [path for where, path, _, _ in hub.log if where == "front" and "/resolve/" in path]

@@ -158,15 +158,35 @@ class Library:
         weights = CheckpointWeights(
             checkpoint, config, config.dtype, facts.weight_group, facts.activation_group
         )
+        with self._new(name, source) as path:
+            self._check_space(arrange(config, facts)[-1].end)
+            write_packed_file(path, config, weights, facts, progress=progress)
+        return self.get(name)
+
+    def link(self, order: Order, twin: ImportedModel) -> ImportedModel:
+        """Gives the packed file of `twin` a second name: on the disk and in memory it is one.
+
+        Raises CheckpointError and ConfigurationError in plain words.
+        """
+        order.check(twin.directory)
+        with self._new(order.name, twin.directory) as path:
+            os.link(twin.directory / FILE_NAME, path)
+        return self.get(order.name)
+
+    @contextmanager
+    def _new(self, name: str, source: Path) -> Generator[Path]:
+        """Where the packed file of a model shall be written; what else it needs is copied.
+
+        The model has its name, and its predecessor is gone, once all went well.
+        """
         with self._locked():
             try:
-                self._check_space(arrange(config, facts)[-1].end)
                 unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._root))
                 try:
                     for copied in COPIED:
                         _copy(source / copied, unfinished / copied)
                     path = unfinished / FILE_NAME
-                    write_packed_file(path, config, weights, facts, progress=progress)
+                    yield path
                     # What a server would refuse replaces nothing.
                     PackedFile(path, read_config(unfinished), check_memory=False)
                     self._put(unfinished, name)
@@ -176,7 +196,6 @@ class Library:
                 raise ConfigurationError(
                     f"{name} cannot be imported into {self._root}: {error.strerror}"
                 ) from None
-        return self.get(name)
 
     def _places(self, name: str) -> tuple[Path, Path]:
         """Where a model lies, and where while its successor takes the name."""

@@ -11,12 +11,20 @@ from pathlib import Path
 
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.checkpoint import INDEX, REFUSED, WEIGHTS, shard_names
+from homerun.model.config import read_config
 from homerun.model.memory import gigabytes
 from homerun.model.quantize import DEFAULT_GROUPS
 from homerun.service.catalog import Catalog
 from homerun.service.downloads import download_of, unfinished_downloads
 from homerun.service.hub import Hub, RemoteFile, Snapshot, partial_path
-from homerun.service.library import COPIED, ORIGIN, SPARE_BYTES, ImportedModel, Library
+from homerun.service.library import (
+    COPIED,
+    ORIGIN,
+    SPARE_BYTES,
+    ImportedModel,
+    Library,
+    verify,
+)
 from homerun.service.locking import exclusive
 from homerun.service.order import Order
 
@@ -79,9 +87,16 @@ def pull(
 
     What was fetched stays until the import is done: the same call goes on from there. Raises
     DownloadError, CheckpointError and ConfigurationError in plain words.
+
+    Nothing is fetched where the same was imported before; another name for it costs no disk.
     """
     progress = progress or Progress()
     snapshot = hub.snapshot(wish.repo, revision)
+    origin = f"{ORIGIN}{snapshot.repo}@{snapshot.commit}"
+    library = Library(home)
+    if twins := _imported(library, origin, wish.order):
+        first = next(iter(twins.values()))
+        return twins.get(wish.order.name) or library.link(wish.order, first)
     small = small_files(snapshot)
     directory = download_of(home, snapshot.repo, snapshot.commit).directory
     with exclusive(directory.parent):
@@ -101,16 +116,33 @@ def pull(
                 f"{wish.repo} cannot be kept in {directory}: {error.strerror}. What was fetched "
                 "stays there, and the same command goes on from it"
             ) from None
-        model = Library(home).add(
+        model = library.add(
             wish.order.name,
             directory,
             wish.order.dtype,
             wish.order.groups,
             progress.packing,
-            origin=f"{ORIGIN}{snapshot.repo}@{snapshot.commit}",
+            origin=origin,
         )
         shutil.rmtree(directory, ignore_errors=True)
     return model
+
+
+def _imported(library: Library, origin: str, order: Order) -> dict[str, ImportedModel]:
+    """What was made before of the same checkpoint in the same way, and is undamaged, by name."""
+    found: dict[str, ImportedModel] = {}
+    for model in library.all():
+        try:
+            facts = model.facts
+            dtype = order.dtype or read_config(model.directory).dtype
+            groups = order.groups if dtype == "int8" else (0, 0)
+            same = (facts.dtype, facts.weight_group, facts.activation_group) == (dtype, *groups)
+            if facts.source == origin and same:
+                verify(model.directory)
+                found[model.name] = model
+        except CheckpointError:  # as if it were not here
+            continue
+    return found
 
 
 def small_files(snapshot: Snapshot) -> list[RemoteFile]:
