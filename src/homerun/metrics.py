@@ -54,10 +54,10 @@ class Metrics:
             "requests", "Answered requests", "model", "code", "internal_code"
         )
         self._request_seconds = self._histogram(
-            "request_seconds", "Request read to answer sent", _REQUEST_BUCKETS, "model"
+            "request_seconds", "Headers read to answer sent", _REQUEST_BUCKETS, "model"
         )
         self._first_token_seconds = self._histogram(
-            "time_to_first_token_seconds", "Request read to first text", _REQUEST_BUCKETS, "model"
+            "time_to_first_token_seconds", "Headers read to first text", _REQUEST_BUCKETS, "model"
         )
         self._queue_seconds = self._histogram(
             "queue_seconds", "Arrival to first step", _REQUEST_BUCKETS, "model"

@@ -11,10 +11,12 @@ from pathlib import Path
 import click
 import pytest
 import typer
+from prometheus_client.metrics import MetricWrapperBase
 
 from homerun.api import errors as error_table
 from homerun.api.validation import enforced_schema
 from homerun.cli.main import app
+from homerun.metrics import CANCEL_REASONS, REJECT_REASONS, Metrics
 from homerun.service.catalog import Catalog
 from homerun.settings import ENVIRONMENT_PREFIX, Settings, parse_bytes
 
@@ -237,6 +239,31 @@ def test_every_model_is_documented_with_its_window() -> None:
         assert window == f"{model.context_window:,}"
         assert lora == ("yes" if model.lora else "no")
         assert schema == ("Gemma-2B" if "gemma-2b" in model.schema else "standard")
+
+
+def test_every_metric_is_documented_with_its_type_and_labels() -> None:
+    documented = {
+        name: (row[1], tuple(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", row[2]))))
+        for row in rows(DOCS / "api.md")
+        for name in re.findall(r"`(homerun_\w+)`", row[0])
+    }
+    metrics = Metrics("x")
+    collectors = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
+    expected = {"homerun_build_info": ("gauge", ("version", "instruction_set"))}
+    for one in collectors:
+        (family,) = one.describe()
+        name = family.name + "_total" * (family.type == "counter")
+        expected[name] = (family.type, one._labelnames)
+    assert documented == expected
+
+
+def test_every_reason_of_a_metric_is_documented() -> None:
+    found = {row[0].strip("`"): row[2] for row in rows(DOCS / "api.md") if len(row) == 3}
+    for name, reasons in (
+        ("homerun_cancelled_total", CANCEL_REASONS),
+        ("homerun_rejected_total", REJECT_REASONS),
+    ):
+        assert set(re.findall(r"`(\w+)`", found[name])) == {"reason", *reasons}
 
 
 # Decisions.
