@@ -43,6 +43,8 @@ class Moods:
     """Answered to the next requests."""
     changed: dict[str, bytes] = field(default_factory=dict)
     """Sent in place of a file."""
+    about: bytes | None = None
+    """Said of any repository in place of the truth."""
     ignores_ranges: bool = False
     from_another_byte: bool = False
 
@@ -123,6 +125,8 @@ class FakeHub:
                         lfs = {"sha256": digest, "size": len(data), "pointerSize": 134}
                         sibling["lfs"] = lfs  # type: ignore[assignment]
                     siblings.append(sibling)
+                if hub.moods.about is not None:
+                    return self.answer(200, hub.moods.about, {"Content-Type": "application/json"})
                 body = {"id": name, "modelId": name, "sha": repo.commit, "siblings": siblings}
                 body["private"], body["gated"] = False, repo.gated
                 self.answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
@@ -182,7 +186,7 @@ class FakeHub:
                     self.wfile.flush()
                     hub.sent += len(piece) if where == "store" else 0
                     if where == "store":
-                        hub.hold.wait(10)
+                        hub.hold.wait(120)
                 return None
 
             def refuse(self, status: int, code: str | None, message: str | None = None) -> None:

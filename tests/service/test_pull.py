@@ -266,6 +266,26 @@ def test_nobody_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pull(Wish.of(OWN), Hub(None, "http://127.0.0.1:9"), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>captive portal</html>",
+        b"[]",
+        b"{}",
+        b'{"id": "a/b", "sha": "0000000000000000000000000000000000000000"}',
+        b'{"id": "a/b", "siblings": [{}]}',
+        b'{"id": "a/b", "siblings": [{"rfilename": "config.json", "size": -1, "blobId": "x"}]}',
+        b'{"id": "a/b", "sha": "../../../../etc", "siblings": [{"rfilename": "config.json", '
+        b'"size": 1, "blobId": "0000000000000000000000000000000000000000"}]}',
+    ],
+)
+def test_what_is_no_hub(body: bytes, hub: FakeHub, tmp_path: Path) -> None:
+    hub.moods.about = body
+    with pytest.raises(DownloadError, match=r"does not (answer like a hub|say what is in)"):
+        fetch(hub, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 # What is refused before anything large comes.
 
 
@@ -365,7 +385,7 @@ def test_killed_and_taken_up_again(how: signal.Signals, hub: FakeHub, tmp_path: 
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
         try:
-            deadline = time.monotonic() + 8
+            deadline = time.monotonic() + 60
             while not hub.sent:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
@@ -373,7 +393,7 @@ def test_killed_and_taken_up_again(how: signal.Signals, hub: FakeHub, tmp_path: 
                 fetch(hub, tmp_path)
             time.sleep(0.1)  # what was sent arrives
             process.send_signal(how)
-            assert process.wait(8) == (-how if how == signal.SIGKILL else 130)
+            assert process.wait(60) == (-how if how == signal.SIGKILL else 130)
         finally:
             process.kill()
     assert Library(tmp_path).all() == []
@@ -381,10 +401,12 @@ def test_killed_and_taken_up_again(how: signal.Signals, hub: FakeHub, tmp_path: 
     here = half.stat().st_size
     assert here > 0
     hub.hold.set()
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"bytes={here}-" in hub.ranges()
     assert f"from {OWN}@{hub.repos[OWN].commit}\n" in done.stdout
+    paths = {path for where, path, _, _ in hub.log if where == "front"}
+    assert all(path.startswith((f"/api/models/{OWN}", f"/{OWN}/resolve/")) for path in paths)
     assert "homerun serve mine" in done.stdout
     verify(Library(tmp_path).get("mine").directory)
     assert downloads(tmp_path) == []

@@ -6,6 +6,7 @@ knows nothing of what the files are for.
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ NEEDED_VERSION = (2, 4)
 """Of huggingface-hub; below 3."""
 TIMEOUT = 30.0
 """Seconds without a byte."""
-ATTEMPTS = 6
+ATTEMPTS = 7
 """How often a file is asked for without getting one byte further."""
 PAUSE = 1.0
 """Seconds before the second attempt; doubled each time."""
@@ -68,7 +69,10 @@ class Hub:
         """
         _require_client()
         import huggingface_hub
+        from huggingface_hub import constants
 
+        # Else it asks the hub for a list of programs to look for, and tells which of them it saw.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
         self._token = token
         self._client = huggingface_hub.get_session()
         self._api = huggingface_hub.HfApi(
@@ -88,11 +92,12 @@ class Hub:
         files: dict[str, RemoteFile] = {}
         for one in info.siblings or ():
             digest = one.lfs.sha256 if one.lfs else one.blob_id
-            if one.size is not None and digest is not None:
-                files[one.rfilename] = RemoteFile(one.rfilename, one.size, digest)
-        if info.sha is None or not files:
+            # The types are promises of a server.
+            if isinstance(one.size, int) and one.size >= 0 and _is_digest(digest):
+                files[str(one.rfilename)] = RemoteFile(str(one.rfilename), one.size, str(digest))
+        if not files or not _is_digest(info.sha):
             raise DownloadError(f"{self.endpoint} does not say what is in {repo}")
-        return Snapshot(repo, info.sha, files)
+        return Snapshot(repo, str(info.sha), files)
 
     def _info(self, repo: str, revision: str | None) -> "huggingface_hub.ModelInfo":
         import httpx2
@@ -103,9 +108,11 @@ class Hub:
                 return self._api.model_info(
                     repo, revision=revision, files_metadata=True, timeout=TIMEOUT
                 )
-            except (OSError, ValueError, httpx2.HTTPError) as error:
+            except (OSError, ValueError, TypeError, KeyError, httpx2.HTTPError) as error:
                 failed += 1
-                if failed == ATTEMPTS or not _is_passing(error):
+                # A hub that cannot be reached at all is told at once.
+                final = isinstance(error, httpx2.ConnectError) or not _is_passing(error)
+                if failed == ATTEMPTS or final:
                     raise self._explained(error, repo, revision) from error
             time.sleep(PAUSE * 2 ** (failed - 1))
 
@@ -205,7 +212,7 @@ def explain(error: Exception, repo: str, revision: str | None, endpoint: str) ->
     import httpx2
     from huggingface_hub import errors
 
-    host = urlsplit(endpoint).netloc
+    host = _host(error) or urlsplit(endpoint).netloc
     status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
     match error:
         case errors.OfflineModeIsEnabled():
@@ -250,7 +257,7 @@ def explain(error: Exception, repo: str, revision: str | None, endpoint: str) ->
         case httpx2.HTTPError():
             return f"the connection to {host} broke again and again ({error}): try again"
         case _:
-            return f"{host} cannot be used: {error}"
+            return f"{host} does not answer like a hub ({type(error).__name__}: {error})"
 
 
 def client_version() -> tuple[str | None, bool]:
@@ -279,14 +286,24 @@ def _is_passing(error: Exception) -> bool:
 
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in _BUSY
-    return isinstance(error, httpx2.TransportError) and not _is_refusal(error)
+    return isinstance(error, httpx2.TransportError)
 
 
-def _is_refusal(error: Exception) -> bool:
-    """A host that cannot be reached at all: it is told at once, a person can do more about it."""
+def _host(error: Exception) -> str | None:
+    """Whom a connection was for that broke: large files come from other hosts than the hub."""
     import httpx2
 
-    return isinstance(error, httpx2.ConnectError | httpx2.UnsupportedProtocol | httpx2.ProxyError)
+    if not isinstance(error, httpx2.TransportError):
+        return None
+    try:
+        return error.request.url.netloc.decode("ascii")
+    except RuntimeError:  # an error that knows no request
+        return None
+
+
+def _is_digest(value: object) -> bool:
+    """SHA-1 or SHA-256 in lower-case hexadecimal: nothing that could be part of a path."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", value) is not None
 
 
 def _start_of(response: "httpx2.Response") -> int:
