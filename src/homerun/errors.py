@@ -68,6 +68,14 @@ class AdapterNotFound(HomerunError):
         super().__init__(f"Finetune {shown} not found")
 
 
+class AdapterInvalid(HomerunError):
+    """An adapter's file that cannot be used with any base; says which tensor, value and limit."""
+
+
+class AdapterIncompatible(HomerunError):
+    """An adapter that was made for another base model."""
+
+
 class JsonModeUnsupported(HomerunError):
     """`response_format` on a model that cannot be held to a schema."""
 
