@@ -18,6 +18,7 @@ from homerun.model.dtypes import DType, FloatDType, kv_dtype_for, parse_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packed_file import has_packed_file
+from homerun.model.shapes import known_config
 from homerun.native import configure
 from homerun.service.catalog import Catalog, CatalogModel, is_model_name
 from homerun.service.library import Library, check_family
@@ -65,6 +66,8 @@ class ServedModel:
     trained_context: int
     """A request beyond it uses scaled rotary positions as a whole."""
     lora: bool
+    base: ModelConfig
+    """What adapters must fit: for a stand-in the model that it stands for."""
 
     @property
     def stand_in(self) -> str | None:
@@ -80,6 +83,11 @@ class ServedModels:
     """The package's catalog and the checkpoints served under names of their own."""
     by_name: Mapping[str, ServedModel]
     lanes: Sequence[Lane]
+
+    @property
+    def bases(self) -> dict[str, ModelConfig]:
+        """What adapters must fit, by the name of their model."""
+        return {one.name: one.base for one in self.by_name.values()}
 
 
 def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
@@ -186,6 +194,7 @@ def _entry(name: str, config: ModelConfig) -> CatalogModel:
         author="",
         family=config.family,
         context_window=config.max_position_embeddings,
+        lora=True,
     )
 
 
@@ -233,6 +242,7 @@ def _load(
             window=min(one.context_window, window, room),
             trained_context=model.config.max_position_embeddings,
             lora=one.lora,
+            base=model.config if one is entry or one.shape is None else known_config(one.shape),
         )
         for one in models
     ]
