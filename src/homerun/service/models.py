@@ -144,6 +144,19 @@ def checkpoint_directory(
     )
 
 
+def find_base(spec: ModelSpec, home: Path) -> tuple[CatalogModel, ModelConfig]:
+    """What adapters of a model must fit, loaded or not: its checkpoint's shape if that is here.
+
+    Raises ConfigurationError and CheckpointError.
+    """
+    known = Catalog.load().get(spec.name)
+    elsewhere = known is not None and known.bundled is None and spec.directory is None
+    if known is not None and known.shape and elsewhere and not Library(home).find(spec.name):
+        return known, known_config(known.shape)
+    config = read_config(checkpoint_directory(spec, known, home))
+    return known or _entry(spec.name, config), config
+
+
 def fetching_command(model: CatalogModel) -> str:
     """What to type so that a catalog model can be served."""
     directory = model.name.rsplit("/", 1)[-1]
