@@ -37,7 +37,7 @@ def serve(specs: Sequence[str], settings: Settings) -> None:
     listener = bind(settings, tokens)
     models = load_models(wanted, settings)
     metrics = Metrics(__version__, models.by_name, instruction_set=instruction_set())
-    store = AdapterStore(settings.home)
+    store = AdapterStore(settings.home, tokens.database if tokens else None)
     adapters = AdapterService(store, models.catalog, models.bases, settings)
     adapters.sweep()
     inference = InferenceService(models, metrics, adapters, max_queue=settings.max_queue)
