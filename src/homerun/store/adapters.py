@@ -7,13 +7,13 @@ A row is the only thing that makes a file visible, and it is committed after the
 import hashlib
 import os
 import sqlite3
+import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +105,16 @@ class AdapterStore:
     def __init__(self, home: Path, database: Database | None = None) -> None:
         """Without a `database` the one in `home` is opened when it is first needed."""
         self._home = home
-        self._given = database
+        self._opened = database
+        self._opening = threading.Lock()
         self._files = AdapterFiles(home / "adapters")
 
-    @cached_property
+    @property
     def _database(self) -> Database:
-        return self._given or Database(self._home / FILE_NAME)
+        with self._opening:
+            if self._opened is None:
+                self._opened = Database(self._home / FILE_NAME)
+            return self._opened
 
     def create(
         self, account: str, name: str, model: str, description: str, *, public: bool, limit: int
