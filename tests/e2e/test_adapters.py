@@ -147,7 +147,7 @@ def kill_in_a_loop(home: Path, rounds: int) -> int:
                         assert answer.status_code == 200, answer.text
                         acknowledged[name][asset] = found[asset]
                     ready.add(name)
-            except requests.ConnectionError:
+            except requests.RequestException:
                 pass
             killer.join()
             server.process.wait()

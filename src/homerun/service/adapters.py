@@ -6,10 +6,12 @@ Knows the rules of names, bases and states; knows no HTTP, no SQL and none of an
 import re
 import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from homerun.errors import (
     AdapterIncompatible,
     AdapterInvalid,
+    AdapterNotFound,
     AdapterNotReady,
     AdapterRefused,
     BadInput,
@@ -108,8 +110,8 @@ class AdapterService:
             )
         return adapter
 
-    def new_file(self) -> NewFile:
-        """Where an upload is written to. Use it in a `with`. Raises StorageFull."""
+    def new_file(self) -> AbstractContextManager[NewFile]:
+        """Where an upload is written to; gone at the end unless it is kept. Raises StorageFull."""
         return self._store.new_file()
 
     def finish_upload(self, adapter: StoredAdapter, asset: str, file: NewFile) -> StoredAdapter:
@@ -126,7 +128,10 @@ class AdapterService:
         adapter = self._store.put(adapter.id, asset, file)
         if not adapter.complete:
             return adapter
-        lease = self._store.hold(adapter)
+        try:
+            lease = self._store.hold(adapter)
+        except AdapterNotFound:  # another upload came between, and will be checked in its turn
+            return self._store.get(adapter.account, adapter.id)
         try:
             AdapterCheckpoint.open(adapter.config_path, adapter.weights_path, base, self._limits)
         except (AdapterInvalid, AdapterIncompatible) as error:

@@ -10,8 +10,8 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -154,9 +154,19 @@ class AdapterStore:
         """The public ones that can be used, oldest first."""
         return self._select("public AND state = 'ready'", ())
 
-    def new_file(self) -> NewFile:
-        """A file to write an upload to. Use it in a `with`. Raises StorageFull."""
-        return self._files.create()
+    @contextmanager
+    def new_file(self) -> Generator[NewFile]:
+        """A file to write an upload to; at the end it is gone if no row names it.
+
+        Raises StorageFull.
+        """
+        file = self._files.create()
+        try:
+            with file:
+                yield file
+        finally:
+            # Only now: until its writer closed it, nobody else could have removed it.
+            self._collect([file.name])
 
     def put(self, adapter_id: str, asset: str, file: NewFile) -> StoredAdapter:
         """Makes a file one of the two of an adapter; it is on the disk when this returns.
