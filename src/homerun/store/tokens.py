@@ -45,6 +45,11 @@ class TokenStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def database(self) -> Database:
+        """For the other stores of this process."""
+        return self._database
+
     def create(self, name: str, account: str = LOCAL_ACCOUNT) -> tuple[Token, str]:
         """Makes a token; returns it with the text to hand out, which can never be had again.
 
