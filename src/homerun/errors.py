@@ -68,6 +68,13 @@ class AdapterNotFound(HomerunError):
         super().__init__(f"Finetune {shown} not found")
 
 
+class AdapterUnavailable(HomerunError):
+    """An adapter that is known, but cannot be loaded; the text says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The finetune cannot be used: {why}")
+
+
 class JsonModeUnsupported(HomerunError):
     """`response_format` on a model that cannot be held to a schema."""
 

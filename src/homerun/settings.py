@@ -40,6 +40,8 @@ class Settings:
     kv_memory: int | None = None
     """Bytes of KV cache per model; None lets the server choose from the window and free memory."""
     kv_dtype: str | None = None
+    adapter_memory: int = 2 << 30
+    """Bytes of the LoRA adapters of one model that are mapped at a time."""
     weights_in_ram: bool = False
     """Copy packed weights into memory of the process, instead of mapping the file."""
     require_native: bool = False
@@ -75,7 +77,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises ValueError for values that cannot work, alone or together."""
-        for name in ("max_batch_tokens", "max_sequences", "max_queue", "body_limit"):
+        for name in ("max_batch_tokens", "max_sequences", "max_queue", "body_limit", "adapter_memory"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be at least 1")
         if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
@@ -137,7 +139,7 @@ _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
-_SIZES = frozenset({"kv_memory", "body_limit"})
+_SIZES = frozenset({"kv_memory", "adapter_memory", "body_limit"})
 _UNITS = {"": 1, "k": 1 << 10, "m": MIB, "g": 1 << 30}
 
 

@@ -38,6 +38,7 @@ _TABLE: dict[type[HomerunError], tuple[int, int, _Form]] = {
     errors.LoraUnsupported: (5005, 405, _Form.LORA),
     errors.JsonModeUnsupported: (5025, 400, _Form.PLAIN),
     errors.AdapterNotFound: (3037, 404, _Form.UPSTREAM),
+    errors.AdapterUnavailable: (3043, 500, _Form.UPSTREAM),
     errors.ContextOverflow: (5021, 413, _Form.UPSTREAM),
     errors.BodyTimeout: (3007, 408, _Form.UPSTREAM),
     errors.QueueFull: (3040, 429, _Form.UPSTREAM),

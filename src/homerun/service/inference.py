@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from homerun.engine.adapter_slots import NOTHING_HAPPENED
 from homerun.engine.lane import StepStats
 from homerun.engine.loop import Engine, Health
 from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Produced, Started
@@ -83,6 +84,12 @@ class InferenceService:
                 waiting=load.waiting,
                 free_blocks=load.free_blocks,
                 total_blocks=load.total_blocks,
+            )
+            self._metrics.adapter_load(
+                load.model,
+                resident=load.adapters,
+                resident_bytes=load.adapter_bytes,
+                waiting=load.waiting_for_adapters,
             )
 
     async def start(
@@ -180,6 +187,15 @@ class InferenceService:
             drafted=stats.drafted,
             accepted=stats.accepted,
         )
+        if stats.adapters is not None and stats.adapters != NOTHING_HAPPENED:
+            self._metrics.adapters(
+                stats.model,
+                load_seconds=stats.adapters.load_seconds,
+                failures=stats.adapters.failures,
+                evictions=stats.adapters.evictions,
+                hits=stats.adapters.hits,
+                misses=stats.adapters.misses,
+            )
 
 
 class Generation:
