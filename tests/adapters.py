@@ -1,77 +1,75 @@
-"""Random adapters, and what merged weights would be."""
+"""LoRA adapters for tests, written with the safetensors package in PEFT's format.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+tests/model/test_adapter_checkpoint.py holds them to what PEFT itself writes.
+"""
+
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from safetensors.numpy import save
 
-from homerun.engine.sequence import AdapterRef
-from homerun.model.adapter_file import AdapterFile, write_adapter_file
 from homerun.model.config import ModelConfig
-from homerun.model.dtypes import F32
-from homerun.model.lora import PackedAdapter, modules
+from homerun.model.weights import linear_shapes
 
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
-MLP = ("gate_proj", "up_proj", "down_proj")
-ALL = (*ATTENTION, *MLP)
+ALL_LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-@dataclass(frozen=True)
-class RandomFactor:
-    """Stands where `adapter_checkpoint.Factor` stands."""
+def adapter_config(base: ModelConfig, rank: int = 4, **changes: Any) -> dict[str, Any]:
+    """A config as PEFT writes it, abridged. A change to None takes the field out."""
+    fields: dict[str, Any] = {
+        "base_model_name_or_path": "somebody/base",
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "lora_alpha": 2 * rank,
+        "lora_dropout": 0.05,
+        "model_type": base.family,
+        "modules_to_save": None,
+        "peft_type": "LORA",
+        "r": rank,
+        "target_modules": ["q_proj", "v_proj"],
+        "task_type": "CAUSAL_LM",
+        "use_dora": False,
+        "use_rslora": False,
+    }
+    return {name: value for name, value in {**fields, **changes}.items() if value is not None}
 
-    rank: int
-    scaling: float
-    wide_a: F32
-    wide_b: F32
 
-    def a(self) -> F32:
-        return self.wide_a
-
-    def b(self) -> F32:
-        return self.wide_b
-
-
-def random_factors(
-    config: ModelConfig,
-    seed: int,
-    targets: Iterable[str] = ALL,
-    ranks: Mapping[str, int] | int = 8,
-    layers: Iterable[int] | None = None,
-    strength: float = 1.0,
-) -> dict[tuple[int, str], RandomFactor]:
-    """Factors that change a hidden row by about as much as the base's own matrices."""
+def adapter_tensors(
+    base: ModelConfig,
+    rank: int = 4,
+    modules: tuple[str, ...] = ("q_proj", "v_proj"),
+    dtype: Any = np.float32,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Random factors for the named modules of all layers."""
     rng = np.random.default_rng(seed)
-    found: dict[tuple[int, str], RandomFactor] = {}
-    for layer in range(config.num_layers) if layers is None else layers:
-        for module in modules(config):
-            if module.name not in targets:
-                continue
-            rank = ranks if isinstance(ranks, int) else ranks[module.name]
-            a = rng.normal(size=(rank, module.in_features)) / module.in_features**0.5
-            b = rng.normal(size=(module.columns, rank)) / rank**0.5 * strength
-            scaling = float(rng.choice([0.5, 1.0, 2.0, 16 / rank]))
-            found[layer, module.name] = RandomFactor(
-                rank, scaling, a.astype(np.float32), b.astype(np.float32)
-            )
-    return found
+    tensors: dict[str, np.ndarray] = {}
+    for name, (outputs, inputs) in linear_shapes(base).items():
+        if name.rpartition(".")[2] in modules:
+            prefix = f"base_model.model.{name}.lora_"
+            tensors[f"{prefix}A.weight"] = rng.normal(0, 0.1, (rank, inputs)).astype(dtype)
+            tensors[f"{prefix}B.weight"] = rng.normal(0, 0.1, (outputs, rank)).astype(dtype)
+    return tensors
 
 
-def pack(
-    directory: Path, config: ModelConfig, factors: Mapping[tuple[int, str], RandomFactor], seed: int
-) -> PackedAdapter:
-    """Through a file, as the engine has it."""
-    path = directory / f"adapter-{seed}"
-    write_adapter_file(path, config, factors, version=f"{seed:032x}", durable=False)
-    file = AdapterFile(path, config)
-    file.verify()
-    return file.adapter
+def adapter_files(
+    base: ModelConfig, *, rank: int = 4, seed: int = 0, **changes: Any
+) -> dict[str, bytes]:
+    """Both files of a sound adapter, by name; `changes` are the config's."""
+    modules = tuple(changes.get("target_modules", ("q_proj", "v_proj")))
+    return {
+        "adapter_config.json": json.dumps(adapter_config(base, rank, **changes)).encode(),
+        "adapter_model.safetensors": save(adapter_tensors(base, rank, modules, seed=seed)),
+    }
 
 
-def reference(path: Path, config: ModelConfig, seed: int, **options: object) -> AdapterRef:
-    """A packed random adapter for the engine."""
-    path = path / f"adapter-{seed}"
-    factors = random_factors(config, seed, **options)  # type: ignore[arg-type]
-    write_adapter_file(path, config, factors, version=f"{seed:032x}", durable=False)
-    return AdapterRef(f"{seed:032x}", path, path.stat().st_size)
+def write_adapter(directory: Path, base: ModelConfig, **changes: Any) -> Path:
+    """Both files of a sound adapter in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, data in adapter_files(base, **changes).items():
+        (directory / name).write_bytes(data)
+    return directory

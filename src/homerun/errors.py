@@ -75,6 +75,14 @@ class AdapterUnavailable(HomerunError):
         super().__init__(f"The finetune cannot be used: {why}")
 
 
+class AdapterInvalid(HomerunError):
+    """An adapter's file that cannot be used with any base; says which tensor, value and limit."""
+
+
+class AdapterIncompatible(HomerunError):
+    """An adapter that was made for another base model."""
+
+
 class JsonModeUnsupported(HomerunError):
     """`response_format` on a model that cannot be held to a schema."""
 

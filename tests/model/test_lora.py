@@ -17,7 +17,7 @@ from homerun.model.dtypes import F32, DType, FloatDType, from_float32, to_float3
 from homerun.model.loader import load_model
 from homerun.model.lora import pack_a, pack_b, unpack_a, unpack_b
 from homerun.model.ops.base import AdapterWeight, Additions
-from tests.adapters import ALL, ATTENTION, RandomFactor, pack, random_factors
+from tests.random_adapters import ALL, ATTENTION, RandomFactor, pack, random_factors
 from tests.arithmetic import ARITHMETICS, ops_named
 from tests.checkpoints import write_checkpoint
 from tests.model.sequences import Sequences, random_ids

@@ -16,7 +16,7 @@ from homerun.model.adapter_file import AdapterFile, write_adapter_file
 from homerun.model.dtypes import F32
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.ops.base import AdapterWeight
-from tests.adapters import ALL, ATTENTION, MLP
+from tests.random_adapters import ALL, ATTENTION, MLP
 from tests.model.sequences import Sequences, random_ids
 
 from .test_parity import TOLERANCE, VOCAB, build, their_logits

@@ -29,8 +29,8 @@ from homerun.model.ops.reference import ReferenceOps
 from homerun.model.packing import pack
 from homerun.model.dtypes import Tensor
 from homerun.native import native_available
-from tests.adapters import pack as pack_adapter
-from tests.adapters import random_factors
+from tests.random_adapters import pack as pack_adapter
+from tests.random_adapters import random_factors
 from tests.checkpoints import write_checkpoint
 
 if not native_available():

@@ -65,33 +65,37 @@ def parse_header(header: bytes, data_size: int, source: str) -> dict[str, Tensor
 class SafetensorsFile:
     """An open, checked file. Tensors are read-only views that keep the mapping alive."""
 
-    def __init__(self, path: Path) -> None:
-        """Maps and checks `path`. Raises CheckpointError."""
+    def __init__(
+        self, path: Path, *, source: str | None = None, header_limit: int = HEADER_LIMIT
+    ) -> None:
+        """Maps and checks `path`, which errors call `source`. Raises CheckpointError."""
         self.path = path
+        source = source or str(path)
         try:
             with path.open("rb") as file:
                 self.size = file.seek(0, 2)
                 if self.size < _LENGTH_BYTES:
-                    raise CheckpointError(f"{path} is too short to be a safetensors file")
+                    raise CheckpointError(f"{source} is too short to be a safetensors file")
                 self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError:
-            raise CheckpointError(f"{path} is missing") from None
+            raise CheckpointError(f"{source} is missing") from None
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path} cannot be read: {error}") from None
+            raise CheckpointError(f"{source} cannot be read: {error}") from None
         length = int.from_bytes(self._data[:_LENGTH_BYTES], "little")
-        if length > HEADER_LIMIT or length > self.size - _LENGTH_BYTES:
+        if length > header_limit or length > self.size - _LENGTH_BYTES:
             raise CheckpointError(
-                f"{path} is not a safetensors file: it claims a header of {length} bytes"
+                f"{source} is not a safetensors file: it claims a header of {length} bytes"
             )
-        self._start = _LENGTH_BYTES + length
-        self.header = self._data[_LENGTH_BYTES : self._start]
-        self.entries = parse_header(self.header, self.size - self._start, str(path))
+        self.data_start = _LENGTH_BYTES + length
+        """Byte of the file at which the tensors begin."""
+        self.header = self._data[_LENGTH_BYTES : self.data_start]
+        self.entries = parse_header(self.header, self.size - self.data_start, source)
 
     def tensor(self, name: str) -> Tensor:
         """A read-only view of one tensor; KeyError if there is none of this name."""
         entry = self.entries[name]
         view = np.ndarray(
-            entry.shape, NUMPY_TYPES[entry.dtype], self._data, offset=self._start + entry.start
+            entry.shape, NUMPY_TYPES[entry.dtype], self._data, offset=self.data_start + entry.start
         )
         return Tensor(view, entry.dtype)
 

@@ -42,11 +42,27 @@ _CHECKED_ELEMENTS = 1 << 16
 """Elements per tensor that are looked at for NaN and infinity, evenly spread."""
 
 
-def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Every tensor the family has, by name; HEAD is left out of tied models."""
+def linear_shapes(config: ModelConfig) -> dict[str, tuple[int, int]]:
+    """Every linear layer between embedding and head, by name: [out_features, in_features]."""
     hidden, inner = config.hidden_size, config.intermediate_size
     queries = config.num_heads * config.head_dim
     keys = config.num_kv_heads * config.head_dim
+    shapes: dict[str, tuple[int, int]] = {}
+    for index in range(config.num_layers):
+        layer = f"model.layers.{index}."
+        shapes[layer + "self_attn.q_proj"] = (queries, hidden)
+        shapes[layer + "self_attn.k_proj"] = (keys, hidden)
+        shapes[layer + "self_attn.v_proj"] = (keys, hidden)
+        shapes[layer + "self_attn.o_proj"] = (hidden, queries)
+        shapes[layer + "mlp.gate_proj"] = (inner, hidden)
+        shapes[layer + "mlp.up_proj"] = (inner, hidden)
+        shapes[layer + "mlp.down_proj"] = (hidden, inner)
+    return shapes
+
+
+def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Every tensor the family has, by name; HEAD is left out of tied models."""
+    hidden = config.hidden_size
     shapes: dict[str, tuple[int, ...]] = {
         EMBEDDING: (config.vocab_size, hidden),
         FINAL_NORM: (hidden,),
@@ -56,14 +72,8 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     for index in range(config.num_layers):
         layer = f"model.layers.{index}."
         shapes[layer + "input_layernorm.weight"] = (hidden,)
-        shapes[layer + "self_attn.q_proj.weight"] = (queries, hidden)
-        shapes[layer + "self_attn.k_proj.weight"] = (keys, hidden)
-        shapes[layer + "self_attn.v_proj.weight"] = (keys, hidden)
-        shapes[layer + "self_attn.o_proj.weight"] = (hidden, queries)
         shapes[layer + "post_attention_layernorm.weight"] = (hidden,)
-        shapes[layer + "mlp.gate_proj.weight"] = (inner, hidden)
-        shapes[layer + "mlp.up_proj.weight"] = (inner, hidden)
-        shapes[layer + "mlp.down_proj.weight"] = (hidden, inner)
+    shapes.update((f"{name}.weight", shape) for name, shape in linear_shapes(config).items())
     return shapes
 
 
