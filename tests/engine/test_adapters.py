@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -241,7 +242,7 @@ def test_the_least_recently_used_goes_and_one_in_use_stays() -> None:
 def test_who_waits_for_room_is_not_overtaken_for_ever() -> None:
     """Two adapters fill the budget and never run out of requests; the third comes in its turn."""
     shared, _, loader = lane_and_loader(20, max_sequences=4)
-    answers, begun = Answers(), []
+    answers, begun, numbers = Answers(), [], cycle((1, 2))
 
     def tell(event: Event) -> None:
         answers(event)
@@ -250,8 +251,7 @@ def test_who_waits_for_room_is_not_overtaken_for_ever() -> None:
 
     def feed() -> None:
         while shared.waiting_count < 6:
-            number = 1 + len(answers.events) % 2
-            shared.add(request([1], adapter=adapter(number), max_tokens=5), 0.0)
+            shared.add(request([1], adapter=adapter(next(numbers)), max_tokens=5), 0.0)
             loader.finish()
 
     feed()

@@ -83,8 +83,9 @@ def halves(dtype: FloatDType, scale: float = 1.0) -> dict[tuple[int, str], Rando
     ("stored", "scale", "base", "kept"),
     [
         ("fp16", 1.0, "fp32", "fp16"),
-        ("bf16", 1.0, "fp32", "bf16"),
-        ("bf16", 1.0, "fp16", "bf16"),
+        ("bf16", 1.0, "fp32", "fp16"),  # it holds those exactly, too
+        ("bf16", 1e-4, "fp32", "bf16"),
+        ("bf16", 1e-4, "fp16", "bf16"),
         ("fp16", 1.0, "bf16", "fp16"),
         ("fp32", 1.0, "fp32", "fp32"),
         ("fp32", 1.0, "int8", "fp16"),

@@ -128,14 +128,6 @@ class Round:
     """GB/s, taken before, between and after the steps."""
 
     @property
-    def base_ratio(self) -> float:
-        """Tokens per second with adapters over those without, pair by pair; their median."""
-        pairs = zip(self.rounds, self.base_rounds, strict=True)
-        return statistics.median(
-            one.tokens / one.seconds / (base.tokens / base.seconds) for one, base in pairs
-        )
-
-    @property
     def overhead_share(self) -> float:
         """Share of the time outside the kernels; where none are used, outside the model."""
         return 1 - (self.work.seconds or self.forward_seconds) / self.seconds
@@ -195,6 +187,14 @@ class Measurement:
     def overhead_share(self) -> float:
         """See `Round.overhead_share`; median over the rounds."""
         return statistics.median(one.overhead_share for one in self.rounds)
+
+    @property
+    def base_ratio(self) -> float:
+        """Tokens per second with adapters over those without, pair by pair; their median."""
+        pairs = zip(self.rounds, self.base_rounds, strict=True)
+        return statistics.median(
+            one.tokens / one.seconds / (base.tokens / base.seconds) for one, base in pairs
+        )
 
     def step_ms(self, share: float) -> float:
         """The `share` quantile of all timed steps of all rounds."""
