@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from homerun.model.random_model import SHAPES
+from homerun.model.shapes import SHAPES
 
 PHASES = ("prefill", "decode")
 

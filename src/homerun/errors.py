@@ -83,6 +83,14 @@ class AdapterIncompatible(HomerunError):
     """An adapter that was made for another base model."""
 
 
+class AdapterNotReady(HomerunError):
+    """An adapter whose files are missing, unchecked or refused; says which, and why."""
+
+
+class AdapterRefused(HomerunError):
+    """What the registry of adapters does not do: a name that is taken, an edit of a ready one."""
+
+
 class JsonModeUnsupported(HomerunError):
     """`response_format` on a model that cannot be held to a schema."""
 
@@ -130,6 +138,13 @@ class GenerationFailed(HomerunError):
 
     def __init__(self) -> None:
         super().__init__("Internal server error")
+
+
+class StorageFull(HomerunError):
+    """No room on the disk for an upload."""
+
+    def __init__(self) -> None:
+        super().__init__("The server's disk is full; nothing was stored")
 
 
 # Who may ask, and for what.

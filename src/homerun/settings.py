@@ -60,6 +60,14 @@ class Settings:
     """Requests that may wait; the next one is told to come back (3040)."""
     queue_timeout: float = 30.0
     body_limit: int = MIB
+    adapter_limit: int = 300_000_000
+    """Bytes of an adapter's weights."""
+    adapter_rank: int = 32
+    """The highest rank of an adapter."""
+    max_adapters: int = 100
+    """Adapters of one account."""
+    upload_timeout: float = 600.0
+    """For one file of an adapter as a whole; `body_timeout` is the longest pause within it."""
     header_timeout: float = 10.0
     body_timeout: float = 30.0
     send_timeout: float = 60.0
@@ -77,7 +85,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises ValueError for values that cannot work, alone or together."""
-        for name in ("max_batch_tokens", "max_sequences", "max_queue", "body_limit", "adapter_memory"):
+        for name in ("max_batch_tokens", "max_sequences", "max_queue", "body_limit", *_ADAPTERS):
             if getattr(self, name) < 1:
                 raise ValueError(f"{ENVIRONMENT_PREFIX}{name.upper()} must be at least 1")
         if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
@@ -139,7 +147,8 @@ _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
-_SIZES = frozenset({"kv_memory", "adapter_memory", "body_limit"})
+_ADAPTERS = ("adapter_limit", "adapter_memory", "adapter_rank", "max_adapters")
+_SIZES = frozenset({"kv_memory", "body_limit", "adapter_limit", "adapter_memory"})
 _UNITS = {"": 1, "k": 1 << 10, "m": MIB, "g": 1 << 30}
 
 

@@ -1,16 +1,20 @@
 """A stand-in for the inference service: answers at once, or as slowly as a test wants."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from homerun.api.state import AppState
 from homerun.errors import RequestAborted
 from homerun.metrics import Metrics
+from homerun.service.adapters import AdapterService
 from homerun.service.catalog import Catalog
 from homerun.settings import Settings
+from homerun.store.adapters import AdapterStore
 from homerun.store.tokens import TokenStore
 from homerun.types import Finished, FinishReason, GenerateRequest, Identity, TextDelta, Usage
 
+UPLOAD_THREADS = ThreadPoolExecutor(2)
 MODEL = "@cf/meta/llama-2-7b-chat-int8"
 PATH = f"/client/v4/accounts/local/ai/run/{MODEL}"
 
@@ -84,12 +88,16 @@ def make_state(
     tokens: TokenStore | None = None,
 ) -> AppState:
     inference = inference or FakeInference()
+    settings = settings or Settings()
+    catalog = Catalog.load()
     return AppState(
-        settings=settings or Settings(),
-        catalog=Catalog.load(),
+        settings=settings,
+        catalog=catalog,
         inference=inference,  # pyright: ignore[reportArgumentType]
         tokens=tokens,
         health=lambda: inference.reported,  # pyright: ignore[reportArgumentType]
         models=(MODEL,),
         metrics=Metrics("test", [MODEL]),
+        adapters=AdapterService(AdapterStore(settings.home), catalog, {}, settings),
+        upload_threads=UPLOAD_THREADS,
     )

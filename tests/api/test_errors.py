@@ -8,7 +8,11 @@ from homerun import errors
 from homerun.api.errors import describe, error_response
 from homerun.errors import (
     AccountForbidden,
+    AdapterIncompatible,
+    AdapterInvalid,
     AdapterNotFound,
+    AdapterNotReady,
+    AdapterRefused,
     AuthenticationFailed,
     BadInput,
     BodyTimeout,
@@ -32,6 +36,7 @@ from homerun.errors import (
     QueueTimeout,
     RequestAborted,
     RequestTooLarge,
+    StorageFull,
     TooManyFailures,
     UnsupportedEncoding,
 )
@@ -69,6 +74,16 @@ AI_ERRORS = [
         "AiError: LoRA unsupported: The model @cf/x/y does not support LoRA inference",
     ),
     (JsonModeUnsupported(), 400, 5025, "AiError: This model doesn't support JSON Schema"),
+    (AdapterRefused("Finetune x is ready"), 400, 5006, "AiError: Finetune x is ready"),
+    (AdapterInvalid("r is 0"), 400, 3039, "AiError: r is 0"),
+    (AdapterNotReady("no files"), 400, 3039, "AiError: no files"),
+    (AdapterIncompatible("for another"), 400, 3030, "AiError: for another"),
+    (
+        StorageFull(),
+        507,
+        3043,
+        f"AiError: AiError: The server's disk is full; nothing was stored ({ID})",
+    ),
     (AdapterNotFound("mine"), 404, 3037, f"AiError: AiError: Finetune mine not found ({ID})"),
     (
         ContextOverflow(8810, 8192),

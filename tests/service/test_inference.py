@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +20,11 @@ from homerun.errors import (
 )
 from homerun.metrics import Metrics
 from homerun.service import inference
+from homerun.service.adapters import AdapterService
 from homerun.service.inference import Generation, InferenceService
 from homerun.service.models import ROOKIE, ModelSpec, ServedModels, load_models
 from homerun.settings import Settings
+from homerun.store.adapters import AdapterStore
 from homerun.text.detokenizer import Detokenizer
 from homerun.text.templates import FormatTemplate
 from homerun.text.tokenizer import Tokenizer
@@ -48,6 +51,11 @@ def settings(**changes: object) -> Settings:
     return Settings.from_environment({}, stand_in=True, **changes)
 
 
+def make_service(models: ServedModels, chosen: Settings) -> InferenceService:
+    adapters = AdapterService(AdapterStore(chosen.home), models.catalog, models.bases, chosen)
+    return InferenceService(models, Metrics("test"), adapters, max_queue=chosen.max_queue)
+
+
 @pytest.fixture
 def opened() -> "AsyncIterator[Callable[..., InferenceService]]":
     services: list[InferenceService] = []
@@ -55,7 +63,7 @@ def opened() -> "AsyncIterator[Callable[..., InferenceService]]":
     def open_service(models: ServedModels | None = None, **changes: object) -> InferenceService:
         chosen = settings(**changes)
         models = models or load_models([ModelSpec(ROOKIE)], chosen)
-        service = InferenceService(models, Metrics("test"), max_queue=chosen.max_queue)
+        service = make_service(models, chosen)
         service.open()
         services.append(service)
         return service
@@ -141,8 +149,9 @@ def test_refusals(
     error: type[HomerunError],
     text: str,
     opened: Callable[..., InferenceService],
+    tmp_path: Path,
 ) -> None:
-    service = opened()
+    service = opened(home=tmp_path)
     with pytest.raises(error, match=text):
         asyncio.run(ask(service, request_))
     assert asyncio.run(ask(service))[0]
@@ -168,7 +177,7 @@ def test_a_shorter_window_changes_no_answer(opened: Callable[..., InferenceServi
 
 def test_a_model_that_is_not_here_says_how_to_get_it() -> None:
     models = load_models([ModelSpec(ROOKIE)], replace(settings(), stand_in=False))
-    service = InferenceService(models, Metrics("test"), max_queue=1)
+    service = make_service(models, settings(max_queue=1))
     with pytest.raises(ModelNotHere, match="hf download meta-llama/Llama-2-7b-chat-hf"):
         asyncio.run(ask(service))
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from homerun.api import ops
+from homerun.api import finetunes, ops
 from homerun.api.errors import describe, error_response
 from homerun.api.guard import Guard
 from homerun.api.run import run
@@ -47,6 +47,7 @@ def create_app(state: AppState) -> Starlette:
     app = Starlette(
         routes=[
             Route("/client/v4/accounts/{account}/ai/run/{model:path}", run, methods=["POST"]),
+            *finetunes.routes("/client/v4/accounts/{account}/ai/finetunes"),
             Route("/livez", ops.livez, methods=["GET"]),
             Route("/readyz", ops.readyz, methods=["GET"]),
             Route("/metrics", ops.metrics, methods=["GET"]),

@@ -12,7 +12,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -209,33 +209,48 @@ def _digest(text: str) -> bytes:
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:
-    """The whole body of a request, as sent.
+    """The whole body of a request, as sent. Raises what `body_chunks` raises."""
+    limit, timeout = settings.body_limit, settings.body_timeout
+    chunks = body_chunks(request, limit, drain=limit * DRAIN_FACTOR, pause=timeout, total=timeout)
+    return b"".join([chunk async for chunk in chunks])
 
-    Raises UnsupportedEncoding, RequestTooLarge (whatever Content-Length said), BodyTimeout, and
-    RequestAborted when the client goes away first.
+
+async def body_chunks(
+    request: Request, limit: int, *, drain: int = 0, pause: float, total: float
+) -> AsyncIterator[bytes]:
+    """The body of a request as it comes in, up to `limit` bytes.
+
+    A larger one is read up to `drain` bytes and thrown away; nothing of it is yielded if the
+    client said how large it is. `pause` and `total`: seconds that the next chunk and all of them
+    may take. Raises UnsupportedEncoding, RequestTooLarge (whatever Content-Length said),
+    BodyTimeout, and RequestAborted when the client goes away first.
     """
     for encoding in request.headers.getlist("content-encoding"):
         if encoding.strip().lower() not in ("", "identity"):
             raise UnsupportedEncoding("Only Content-Encoding: identity is supported")
-    limit = settings.body_limit
-    declared = request.headers.get("content-length", "")
+    header = request.headers.get("content-length", "")
+    declared = int(header) if header.isdecimal() else 0
     patient = request.headers.get("expect", "").lower() == "100-continue"
-    if declared.isdecimal() and int(declared) > limit * (1 if patient else DRAIN_FACTOR):
+    if declared > (limit if patient else max(limit, drain)):
         raise RequestTooLarge("Request is too large")
-    body = bytearray()
     size = 0
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + total
+    stream = aiter(request.stream())
     try:
-        async with asyncio.timeout(settings.body_timeout):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size <= limit:
-                    body += chunk
-                elif size > limit * DRAIN_FACTOR:
-                    break
+        while True:
+            async with asyncio.timeout_at(min(loop.time() + pause, deadline)):
+                chunk = await anext(stream, None)
+            if chunk is None:
+                break
+            size += len(chunk)
+            if size > max(limit, drain):
+                break
+            if size <= limit and declared <= limit:
+                yield chunk
     except TimeoutError:
         raise BodyTimeout from None
     except ClientDisconnect:
         raise RequestAborted from None
     if size > limit:
         raise RequestTooLarge("Request is too large")
-    return bytes(body)

@@ -29,6 +29,7 @@ STREAM_HEADERS = {
     "x-accel-buffering": "no",
 }
 STAND_IN_HEADER = "homerun-stand-in"
+LORA_HEADER = "homerun-lora"
 IGNORED_HEADER = "homerun-ignored-fields"
 OFF_LOOP_BYTES = 1 << 14
 """A longer body is parsed in a thread: a hostile one takes about half a microsecond per byte."""
@@ -71,6 +72,8 @@ async def run(request: Request) -> Response:
     record.queue_ms = round(generation.queued_seconds * 1000, 3)
     items = _recorded(generation, record)
     headers = answer_headers(request_id, generation.stand_in, parsed.ignored)
+    if parsed.request.lora is not None and generation.stand_in is not None:
+        headers[LORA_HEADER] = "not applied"
     if parsed.request.stream:
         return EventStream(encode_stream(items, request_id), headers, on_end=end)
     try:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from homerun.cli.adapter_commands import app as adapters_app
 from homerun.cli.bench.commands import app as bench_app
 from homerun.cli.options import settings_from
 from homerun.errors import HomerunError
@@ -24,6 +25,7 @@ app = typer.Typer(
 tokens_app = typer.Typer(help="Who may use a server that is not open.", no_args_is_help=True)
 models_app = typer.Typer(help="Weights as homerun keeps them.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+app.add_typer(adapters_app, name="adapters")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(bench_app, name="bench")
 

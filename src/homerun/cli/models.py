@@ -4,7 +4,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from homerun.cli.terminal import safe
+from homerun.cli.terminal import print_table
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.memory import gigabytes
 from homerun.native import configure
@@ -32,10 +32,7 @@ def show(settings: Settings) -> None:
         print("No models are imported. homerun models import NAME PATH imports one.")
         return
     rows = [("NAME", "DTYPE", "SIZE", "IMPORTED", "SOURCE"), *map(_row, models)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    print_table(rows)
 
 
 def remove(name: str, settings: Settings) -> None:
@@ -71,7 +68,7 @@ def _row(model: ImportedModel) -> tuple[str, str, str, str, str]:
     except CheckpointError:
         why = "(homerun models check says what is wrong)"
         return model.name, "unusable", gigabytes(model.size), age(model), why
-    return model.name, facts.dtype, gigabytes(model.size), age(model), safe(facts.source)
+    return model.name, facts.dtype, gigabytes(model.size), age(model), facts.source
 
 
 def _read(path: Path) -> str:

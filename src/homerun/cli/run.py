@@ -54,15 +54,19 @@ def _in_process(model: str, body: dict[str, Any], settings: Settings) -> Iterato
         from homerun.api.validation import parse_request
         from homerun.metrics import Metrics
         from homerun.native import arithmetic, warning
+        from homerun.service.adapters import AdapterService
         from homerun.service.inference import InferenceService
         from homerun.service.models import ModelSpec, load_models
+        from homerun.store.adapters import AdapterStore
         from homerun.types import Identity, TextDelta
 
         spec = ModelSpec.parse(model)
         models = load_models([spec], settings)
         if note := warning() or (sys.stderr.isatty() and f"answering here ({arithmetic()})"):
             print(f"homerun: {note}", file=sys.stderr)
-        service = InferenceService(models, Metrics(__version__), max_queue=1)
+        store = AdapterStore(settings.home)
+        adapters = AdapterService(store, models.catalog, models.bases, settings)
+        service = InferenceService(models, Metrics(__version__), adapters, max_queue=1)
         service.open()
         try:
             import msgspec

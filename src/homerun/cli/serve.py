@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from homerun import __version__
 from homerun.api.app import create_app
@@ -13,12 +14,17 @@ from homerun.api.state import AppState
 from homerun.logs import configure_logging
 from homerun.metrics import Metrics
 from homerun.native import arithmetic, instruction_set, require_native, warning
+from homerun.service.adapters import AdapterService
 from homerun.service.inference import InferenceService
 from homerun.service.models import ROOKIE, ModelSpec, load_models
 from homerun.settings import Settings
+from homerun.store.adapters import AdapterStore
 from homerun.store.tokens import open_token_store
 
 logger = logging.getLogger(__name__)
+
+UPLOAD_THREADS = 2
+"""Of their own, so that large uploads keep no prompt waiting."""
 
 
 def serve(specs: Sequence[str], settings: Settings) -> None:
@@ -31,7 +37,10 @@ def serve(specs: Sequence[str], settings: Settings) -> None:
     listener = bind(settings, tokens)
     models = load_models(wanted, settings)
     metrics = Metrics(__version__, models.by_name, instruction_set=instruction_set())
-    inference = InferenceService(models, metrics, max_queue=settings.max_queue)
+    store = AdapterStore(settings.home)
+    adapters = AdapterService(store, models.catalog, models.bases, settings)
+    adapters.sweep()
+    inference = InferenceService(models, metrics, adapters, max_queue=settings.max_queue)
     state = AppState(
         settings=settings,
         catalog=models.catalog,
@@ -40,6 +49,8 @@ def serve(specs: Sequence[str], settings: Settings) -> None:
         health=lambda: inference.health(settings.heartbeat_limit),
         models=tuple(models.by_name),
         metrics=metrics,
+        adapters=adapters,
+        upload_threads=ThreadPoolExecutor(UPLOAD_THREADS, "upload"),
     )
     inference.open()
     if note := warning():

@@ -1,7 +1,7 @@
 """Text on a terminal: streamed, and without the power to control it."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 _CONTROL = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
@@ -24,6 +24,15 @@ def print_stream(parts: Iterable[str]) -> None:
     except BrokenPipeError:
         # The reader has seen enough; nothing is left to be flushed at exit.
         sys.stdout = None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Columns of equal width, the headings first; no row moves the cursor."""
+    shown = [[safe(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
 
 
 def fail(message: object, status: int = 1) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import time
 
+from homerun.cli.terminal import print_table
 from homerun.settings import Settings
 from homerun.store.database import FILE_NAME, Database
 from homerun.store.tokens import Token, TokenStore
@@ -22,10 +23,7 @@ def show(settings: Settings) -> None:
         return
     rows = [("ID", "ACCOUNT", "NAME", "CREATED", "STATE")]
     rows += [(one.id, one.account, one.name, _day(one.created_at), _state(one)) for one in tokens]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    print_table(rows)
 
 
 def revoke(token_id: str, settings: Settings) -> None:

@@ -38,8 +38,8 @@ _NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])(?:\.([^.]+))?\.weight"
 class AdapterLimits:
     """What this server takes."""
 
-    rank: int = 32
-    file_bytes: int = 300_000_000
+    rank: int
+    file_bytes: int
     """Of the weights file."""
 
 

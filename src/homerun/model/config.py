@@ -3,7 +3,7 @@
 Knows both spellings of the keys (transformers 4 and 5); knows nothing of tensors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -61,7 +61,13 @@ def read_config(directory: Path) -> ModelConfig:
     if not directory.is_dir():
         raise CheckpointError(f"{directory} is not a directory")
     path = directory / "config.json"
-    fields = Fields(str(path), read_json_object(path)[0])
+    config = parse_config(Fields(str(path), read_json_object(path)[0]))
+    more_stop_ids = _generation_stop_ids(directory, config.vocab_size)
+    return replace(config, stop_ids=config.stop_ids | more_stop_ids)
+
+
+def parse_config(fields: Fields) -> ModelConfig:
+    """The config that is in the fields of one config.json. Raises CheckpointError."""
     family = _family(fields)
     _refuse_unsupported(fields, family)
 
@@ -97,7 +103,7 @@ def read_config(directory: Path) -> ModelConfig:
         tie_word_embeddings=fields.flag("tie_word_embeddings", default=family == "gemma"),
         activation=_activation(fields, family),
         dtype=_dtype(fields),
-        stop_ids=_stop_ids(fields, vocab_size) | _generation_stop_ids(directory, vocab_size),
+        stop_ids=_stop_ids(fields, vocab_size),
     )
 
 

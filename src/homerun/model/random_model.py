@@ -26,36 +26,8 @@ from homerun.model.packing import (
     stored_type,
 )
 from homerun.model.quantize import QuantizedMatrix, check_groups, group_count
+from homerun.model.shapes import config_json
 from homerun.model.weight_source import parts
-
-SHAPES: dict[str, dict[str, Any]] = {
-    "llama-2-7b": {
-        "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
-        "head_dim": 128, "max_position_embeddings": 4096,
-    },
-    "llama-1.1b": {
-        "vocab_size": 32000, "hidden_size": 2048, "intermediate_size": 5632,
-        "num_hidden_layers": 22, "num_attention_heads": 32, "num_key_value_heads": 4,
-        "head_dim": 64, "max_position_embeddings": 2048,
-    },
-    "gemma-2b": {
-        "vocab_size": 256000, "hidden_size": 2048, "intermediate_size": 16384,
-        "num_hidden_layers": 18, "num_attention_heads": 8, "num_key_value_heads": 1,
-        "head_dim": 256, "max_position_embeddings": 8192,
-    },
-    "gemma-7b": {
-        "vocab_size": 256000, "hidden_size": 3072, "intermediate_size": 24576,
-        "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 16,
-        "head_dim": 256, "max_position_embeddings": 8192,
-    },
-    "rookie": {
-        "vocab_size": 4096, "hidden_size": 256, "intermediate_size": 704,
-        "num_hidden_layers": 6, "num_attention_heads": 8, "num_key_value_heads": 4,
-        "head_dim": 32, "max_position_embeddings": 2048, "tie_word_embeddings": True,
-    },
-}  # fmt: skip
-"""config.json of each shape, as far as it differs."""
 
 _DEVIATION = 0.02
 """Of the weights, as models are before training: hidden rows stay finite."""
@@ -77,34 +49,18 @@ def write_random_model(
 ) -> None:
     """Makes `directory` with a config.json and a packed file that `load_model` reads.
 
-    `shape` is one of `SHAPES` (KeyError). There is no tokenizer. Nobody waits for the disk.
+    `shape` is one of `shapes.SHAPES` (KeyError). There is no tokenizer. Nobody waits for the disk.
     """
     check_groups(weight_group, activation_group)
     assert dtype == "int8" or not (weight_group or activation_group)
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.json").write_text(json.dumps(_config_json(shape), indent=2))
+    (directory / "config.json").write_text(json.dumps(config_json(shape), indent=2))
     config = read_config(directory)
     table: FloatDType = "fp16" if dtype == "int8" else dtype
     digest = f"{seed:064x}"
     facts = Facts(dtype, table, weight_group, activation_group, "", digest)
     source = _RandomWeights(config, facts, seed)
     write_packed_file(directory / FILE_NAME, config, source, facts, durable=False)
-
-
-def _config_json(shape: str) -> dict[str, Any]:
-    gemma = shape.startswith("gemma")
-    return {
-        "architectures": ["GemmaForCausalLM" if gemma else "LlamaForCausalLM"],
-        "model_type": "gemma" if gemma else "llama",
-        "hidden_act": "gelu_pytorch_tanh" if gemma else "silu",
-        "rms_norm_eps": 1e-6 if gemma else 1e-5,
-        "rope_theta": 10000.0,
-        "tie_word_embeddings": gemma,
-        "bos_token_id": 2 if gemma else 1,
-        "eos_token_id": 1 if gemma else 2,
-        "torch_dtype": "bfloat16" if gemma else "float16",
-        **SHAPES[shape],
-    }
 
 
 class _RandomWeights:

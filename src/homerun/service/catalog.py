@@ -45,6 +45,8 @@ class CatalogModel:
     upstream: str | None = None
     """Hugging Face repository of the weights."""
     created_at: str | None = None
+    shape: str | None = None
+    """Architecture in `model.shapes.SHAPES`; None: that of the checkpoint that is served."""
     bundled: str | None = None
     """Directory in `data/` with the weights, for a model that comes with homerun."""
 

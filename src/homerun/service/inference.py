@@ -14,17 +14,17 @@ from homerun.engine.lane import StepStats
 from homerun.engine.loop import Engine, Health
 from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Produced, Started
 from homerun.errors import (
-    AdapterNotFound,
+    AdapterNotReady,
     BadInput,
     ContextOverflow,
     GenerationFailed,
     HomerunError,
-    LoraUnsupported,
     ModelNotHere,
     NoSuchModel,
     RequestAborted,
 )
 from homerun.metrics import Metrics
+from homerun.service.adapters import AdapterService
 from homerun.service.catalog import Catalog
 from homerun.service.inbox import Inbox
 from homerun.service.models import ServedModel, ServedModels, fetching_command
@@ -49,10 +49,18 @@ WORKING_SECONDS = 5.0
 class InferenceService:
     """All loaded models behind one door. Used from one event loop, that of its first request."""
 
-    def __init__(self, models: ServedModels, metrics: Metrics, *, max_queue: int) -> None:
+    def __init__(
+        self,
+        models: ServedModels,
+        metrics: Metrics,
+        adapters: AdapterService,
+        *,
+        max_queue: int,
+    ) -> None:
         self._catalog: Catalog = models.catalog
         self._served = models.by_name
         self._metrics = metrics
+        self._adapters = adapters
         self._inboxes: dict[str, Inbox] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engine = Engine(
@@ -101,6 +109,8 @@ class InferenceService:
         """
         self._loop = asyncio.get_running_loop()
         served = self._find(request)
+        if request.lora is not None:
+            self._check_adapter(request.lora, served, identity)
         prompt_ids = await asyncio.to_thread(_encode, request, served)
         if not prompt_ids:
             raise BadInput("the prompt has no tokens")
@@ -153,11 +163,13 @@ class InferenceService:
                 f"Fetch and serve them with: {fetching_command(known)} "
                 f"(or start the server with --stand-in)"
             )
-        if request.lora is not None:
-            if not served.lora:
-                raise LoraUnsupported(request.model)
-            raise AdapterNotFound(request.lora)
         return served
+
+    def _check_adapter(self, key: str, served: ServedModel, identity: Identity) -> None:
+        """Raises what `AdapterService.resolve` raises. A stand-in leaves its adapters alone."""
+        adapter = self._adapters.resolve(identity.account, key, served.name)
+        if served.stand_in is None:
+            raise AdapterNotReady(f"Finetune {adapter.name}: adapters are not applied yet")
 
     def _forget(self, request_id: str) -> None:
         """Ends the request wherever it is; harmless when it is over."""

@@ -19,6 +19,7 @@ from homerun.model.dtypes import DType, FloatDType, kv_dtype_for, parse_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packed_file import has_packed_file
+from homerun.model.shapes import known_config
 from homerun.native import configure
 from homerun.service.catalog import Catalog, CatalogModel, is_model_name
 from homerun.service.library import Library, check_family
@@ -66,6 +67,8 @@ class ServedModel:
     trained_context: int
     """A request beyond it uses scaled rotary positions as a whole."""
     lora: bool
+    base: ModelConfig
+    """What adapters must fit: for a stand-in the model that it stands for."""
 
     @property
     def stand_in(self) -> str | None:
@@ -81,6 +84,11 @@ class ServedModels:
     """The package's catalog and the checkpoints served under names of their own."""
     by_name: Mapping[str, ServedModel]
     lanes: Sequence[Lane]
+
+    @property
+    def bases(self) -> dict[str, ModelConfig]:
+        """What adapters must fit, by the name of their model."""
+        return {one.name: one.base for one in self.by_name.values()}
 
 
 def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
@@ -135,6 +143,19 @@ def checkpoint_directory(
         f"the weights of {spec.name} are not here; fetch, import and serve them with: "
         f"{fetching_command(known)}\n(or let rookie answer in its place: --stand-in)"
     )
+
+
+def find_base(spec: ModelSpec, home: Path) -> tuple[CatalogModel, ModelConfig]:
+    """What adapters of a model must fit, loaded or not: its checkpoint's shape if that is here.
+
+    Raises ConfigurationError and CheckpointError.
+    """
+    known = Catalog.load().get(spec.name)
+    elsewhere = known is not None and known.bundled is None and spec.directory is None
+    if known is not None and known.shape and elsewhere and not Library(home).find(spec.name):
+        return known, known_config(known.shape)
+    config = read_config(checkpoint_directory(spec, known, home))
+    return known or _entry(spec.name, config), config
 
 
 def fetching_command(model: CatalogModel) -> str:
@@ -198,6 +219,7 @@ def _entry(name: str, config: ModelConfig) -> CatalogModel:
         author="",
         family=config.family,
         context_window=config.max_position_embeddings,
+        lora=True,
     )
 
 
@@ -245,6 +267,7 @@ def _load(
             window=min(one.context_window, window, room),
             trained_context=model.config.max_position_embeddings,
             lora=one.lora,
+            base=model.config if one is entry or one.shape is None else known_config(one.shape),
         )
         for one in models
     ]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from homerun.errors import ConfigurationError
 from homerun.model.packed_header import VERSION
-from homerun.model.random_model import SHAPES, write_random_model
+from homerun.model.random_model import write_random_model
+from homerun.model.shapes import SHAPES
 from homerun.settings import Settings
 
 DTYPES = ("int8", "bf16", "fp16")
