@@ -71,8 +71,10 @@ class AdapterNotFound(HomerunError):
 class AdapterUnavailable(HomerunError):
     """An adapter that is known, but cannot be loaded; the text says why."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, *, damaged: bool = False) -> None:
         super().__init__(f"The finetune cannot be used: {why}")
+        self.damaged = damaged
+        """Whether its packed file is no good."""
 
 
 class AdapterInvalid(HomerunError):

@@ -229,7 +229,7 @@ class AdapterSlots:
         try:
             adapter = self._load(slot.ref)
         except HomerunError as refusal:
-            error = AdapterUnavailable(str(refusal))
+            error = AdapterUnavailable(str(refusal), damaged=True)
         except Exception:
             logger.exception("an adapter could not be loaded")
             error = AdapterUnavailable("it could not be loaded; the server's log says why")

@@ -5,7 +5,7 @@ Knows the rules of names, bases and states; knows no HTTP, no SQL and none of an
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from homerun.errors import (
     AdapterIncompatible,
@@ -59,6 +59,8 @@ class AdapterService:
         self._served = served
         self._limits = AdapterLimits(settings.adapter_rank, settings.adapter_limit)
         self._max_adapters = settings.max_adapters
+        self.on_ready: Callable[[StoredAdapter], None] = lambda adapter: None
+        """Called with an adapter that an upload has just made ready, before it is answered."""
 
     def create(
         self, account: str, name: str, model: str, description: str = "", *, public: bool = False
@@ -134,7 +136,10 @@ class AdapterService:
             raise
         finally:
             lease.close()
-        return self._store.settle(adapter, reason=None)
+        adapter = self._store.settle(adapter, reason=None)
+        if adapter.state is AdapterState.READY:
+            self.on_ready(adapter)
+        return adapter
 
     # Requests.
 

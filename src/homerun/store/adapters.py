@@ -150,6 +150,11 @@ class AdapterStore:
         """The public ones that can be used, oldest first."""
         return self._select("public AND state = 'ready'", ())
 
+    def versions(self) -> frozenset[str]:
+        """Of all adapters that are ready."""
+        rows = self._database.read("SELECT version FROM adapters WHERE version IS NOT NULL", ())
+        return frozenset(version for (version,) in rows)
+
     def new_file(self) -> NewFile:
         """A file to write an upload to. Use it in a `with`. Raises StorageFull."""
         return self._files.create()
