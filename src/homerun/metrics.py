@@ -96,7 +96,10 @@ class Metrics:
             "adapter_waiting", "Requests waiting for their LoRA adapter", "model"
         )
         self._adapter_requests = self._counter(
-            "adapter_requests", "Requests for a LoRA adapter, by where it was found", "model", "found"
+            "adapter_requests",
+            "Requests for a LoRA adapter, by where it was found",
+            "model",
+            "found",
         )
         self._adapter_loads = self._counter(
             "adapter_loads", "Loads of LoRA adapters", "model", "outcome"
@@ -105,7 +108,10 @@ class Metrics:
             "adapter_evictions", "LoRA adapters given up for others", "model"
         )
         self._adapter_load_seconds = self._histogram(
-            "adapter_load_seconds", "Mapping and checking of one LoRA adapter", _REQUEST_BUCKETS, "model"
+            "adapter_load_seconds",
+            "Mapping and checking of one LoRA adapter",
+            _REQUEST_BUCKETS,
+            "model",
         )
         self._cancelled = self._counter(
             "cancelled", "Requests ended before they were done", "reason"

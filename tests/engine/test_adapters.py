@@ -1,4 +1,4 @@
-"""Adapters in the engine: who waits for what, what is in memory, and that no answer depends on it."""
+"""Adapters in the engine: who waits for what and what is loaded; no answer depends on it."""
 
 import random
 import threading
@@ -40,8 +40,6 @@ class Loader:
         works, self.works = self.works, []
         for work in works:
             work()
-
-
 
 
 def lane_and_loader(budget: int = 1 << 30, **changes: object) -> tuple[Lane, AdapterSlots, Loader]:

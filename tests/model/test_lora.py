@@ -17,10 +17,10 @@ from homerun.model.dtypes import F32, DType, FloatDType, from_float32, to_float3
 from homerun.model.loader import load_model
 from homerun.model.lora import pack_a, pack_b, unpack_a, unpack_b
 from homerun.model.ops.base import AdapterWeight, Additions
-from tests.random_adapters import ALL, ATTENTION, RandomFactor, pack, random_factors
 from tests.arithmetic import ARITHMETICS, ops_named
 from tests.checkpoints import write_checkpoint
 from tests.model.sequences import Sequences, random_ids
+from tests.random_adapters import ALL, ATTENTION, RandomFactor, pack, random_factors
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,10 @@ def test_a_file_gives_back_what_was_written(config: ModelConfig, tmp_path: Path)
 
 def halves(dtype: FloatDType, scale: float = 1.0) -> dict[tuple[int, str], RandomFactor]:
     rng = np.random.default_rng(1)
-    a, b = (rounded((rng.normal(size=s) * scale).astype(np.float32), dtype) for s in ((4, 200), (120, 4)))
+    a, b = (
+        rounded((rng.normal(size=s) * scale).astype(np.float32), dtype)
+        for s in ((4, 200), (120, 4))
+    )
     return {(0, "q_proj"): RandomFactor(4, 1.0, a, b)}
 
 
@@ -164,9 +167,7 @@ MIXES: dict[str, Sequence[int | None]] = {
 def test_any_mixture_gives_the_rows_of_each_alone(
     family: str, dtype: str, arithmetic: str, tmp_path: Path
 ) -> None:
-    model = load_model(
-        write_checkpoint(tmp_path, family), dtype=dtype, ops=ops_named(arithmetic)
-    )
+    model = load_model(write_checkpoint(tmp_path, family), dtype=dtype, ops=ops_named(arithmetic))
     kinds: list[dict[str, Any]] = [
         {"targets": ALL, "ranks": 8},
         {"targets": ["q_proj", "v_proj"], "ranks": 16},
@@ -215,13 +216,18 @@ def test_steps_of_the_base_model_know_nothing_of_adapters(
     monkeypatch.setattr(
         kind, "plan_adapters", lambda self, uses: plans.append(uses) or plan_adapters(self, uses)
     )
-    for name in ("norm_linear", "linear_add", "gated_linear_add"):
 
-        def watched(self: Any, *args: Any, genuine: Any = getattr(kind, name)) -> Any:
+    def watch(name: str) -> None:
+        genuine = getattr(kind, name)
+
+        def watched(self: Any, *args: Any) -> Any:
             additions.extend(one for one in args if isinstance(one, Additions))
             return genuine(self, *args)
 
         monkeypatch.setattr(kind, name, watched)
+
+    for name in ("norm_linear", "linear_add", "gated_linear_add"):
+        watch(name)
     Sequences(model, IDS, adapters=[None] * 8).run_alone()
     assert (plans, additions) == ([], [])
     Sequences(model, IDS[:1], adapters=[adapter]).run_alone()

@@ -16,8 +16,8 @@ from homerun.model.adapter_file import AdapterFile, write_adapter_file
 from homerun.model.dtypes import F32
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.ops.base import AdapterWeight
-from tests.random_adapters import ALL, ATTENTION, MLP
 from tests.model.sequences import Sequences, random_ids
+from tests.random_adapters import ALL, ATTENTION, MLP
 
 from .test_parity import TOLERANCE, VOCAB, build, their_logits
 
@@ -99,7 +99,7 @@ def test_every_rank_and_every_set_of_modules_in_one_batch(case: str, tmp_path: P
 
 @pytest.mark.parametrize("case", FAMILIES)
 def test_some_ranks_and_sets_of_modules_in_one_batch(case: str, tmp_path: Path) -> None:
-    check_in_one_batch(case, list(zip(RANKS, ("q+v", "attention", "all", "mlp"))), tmp_path)
+    check_in_one_batch(case, [(1, "q+v"), (8, "attention"), (16, "all"), (32, "mlp")], tmp_path)
 
 
 def check_in_one_batch(case: str, kinds: Sequence[tuple[int, str]], tmp_path: Path) -> None:

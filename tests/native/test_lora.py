@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from homerun.model.config import read_config
-from homerun.model.dtypes import F32, FloatDType
+from homerun.model.dtypes import F32, FloatDType, Tensor
 from homerun.model.lora import (
     DOWN,
     GATE_UP,
@@ -27,11 +27,10 @@ from homerun.model.ops.base import AdapterRows, Additions
 from homerun.model.ops.native import NativeOps
 from homerun.model.ops.reference import ReferenceOps
 from homerun.model.packing import pack
-from homerun.model.dtypes import Tensor
 from homerun.native import native_available
+from tests.checkpoints import write_checkpoint
 from tests.random_adapters import pack as pack_adapter
 from tests.random_adapters import random_factors
-from tests.checkpoints import write_checkpoint
 
 if not native_available():
     pytest.skip("homerun._native is not built", allow_module_level=True)
@@ -233,7 +232,9 @@ def test_bad_arguments() -> None:
     handle = NativeOps().load_adapter(one).handle  # type: ignore[attr-defined]
     plan = _native.AdapterPlan([(handle, np.zeros(1, np.int32))])
     with pytest.raises(ValueError, match="no such place"):
-        _native.linear_add(few_bits(1, k), zero_linear(37, k), np.zeros((1, 37), np.float32), plan, 1)  # type: ignore[arg-type]
+        _native.linear_add(
+            few_bits(1, k), zero_linear(37, k), np.zeros((1, 37), np.float32), plan, 1
+        )  # type: ignore[arg-type]
     data = np.zeros(4096, np.uint8)
     for places, message in [
         ([(16, 0, [(0, 1.0, 0, 4, 0)])], "rank is between"),

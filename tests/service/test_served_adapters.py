@@ -13,9 +13,15 @@ from homerun.errors import AdapterNotFound, AdapterUnavailable
 from homerun.metrics import Metrics
 from homerun.model.config import read_config
 from homerun.service.adapters import AdapterService
-from homerun.service.inference import InferenceService
-from homerun.service.models import ROOKIE, ModelSpec, ServedModels, checkpoint_directory, load_models
 from homerun.service.catalog import Catalog
+from homerun.service.inference import InferenceService
+from homerun.service.models import (
+    ROOKIE,
+    ModelSpec,
+    ServedModels,
+    checkpoint_directory,
+    load_models,
+)
 from homerun.service.packed_adapters import PackedAdapters
 from homerun.settings import Settings
 from homerun.store.adapters import AdapterStore

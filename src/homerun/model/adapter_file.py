@@ -179,7 +179,7 @@ def factor_dtype(factors: Factors, base: DType) -> FloatDType:
     Else float32 for a float32 base, and for others the 16 bits that lose less: the smaller sum of
     squared errors, where numbers beyond float16 count as infinite.
     """
-    errors = {half: 0.0 for half in _HALVES}
+    errors = dict.fromkeys(_HALVES, 0.0)
     for factor in factors.values():
         for wide in (factor.a(), factor.b()):
             for half in _HALVES:
@@ -218,7 +218,9 @@ def _contents(
     """The bytes of one place, up to the next one."""
     contents = np.zeros(place.end - begin, np.uint8)
     layer, site = divmod(number, 4)
-    names = [one.name for one in modules(config) if one.site == site and (layer, one.name) in factors]
+    names = [
+        one.name for one in modules(config) if one.site == site and (layer, one.name) in factors
+    ]
     here = [factors[layer, name] for name in names]
 
     def put(numbers: NDArray[Any], offset: int) -> None:
@@ -241,9 +243,7 @@ def _encode(
         "version": version,
         "dtype": dtype,
         "base": _base(config),
-        "factors": [
-            [layer, name, one.rank, one.scaling] for (layer, name), one in factors.items()
-        ],
+        "factors": [[layer, name, one.rank, one.scaling] for (layer, name), one in factors.items()],
         "checksums": [f"{one:016x}" for one in checksums],
     }
     return framed_header.encode(_KIND, values)

@@ -101,9 +101,7 @@ class Decoder:
                 gate_up = ops.norm_linear(
                     x, layer.post_attention_norm, eps, layer.gate_up, of_site[GATE_UP]
                 )
-                ops.gated_linear_add(
-                    gate_up, self.config.activation, layer.down, x, of_site[DOWN]
-                )
+                ops.gated_linear_add(gate_up, self.config.activation, layer.down, x, of_site[DOWN])
         return x
 
     def load_adapter(self, adapter: PackedAdapter) -> AdapterWeight:

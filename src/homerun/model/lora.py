@@ -88,7 +88,9 @@ class PackedAdapter:
     def a(self, place: int) -> F32:
         """float32 [ranks, k]: A of all parts, one after the other."""
         at = self.places[place]
-        return unpack_a(self._numbers(at.offset, a_size(at.ranks, at.k)), at.ranks, at.k, self.dtype)
+        return unpack_a(
+            self._numbers(at.offset, a_size(at.ranks, at.k)), at.ranks, at.k, self.dtype
+        )
 
     def b(self, part: PackedPart) -> F32:
         """float32 [columns, rank]."""
@@ -136,9 +138,7 @@ def arrange(
         end = _up(end + size * a_size(sum(shape.rank for shape in shapes), k), ALIGNMENT)
         parts: list[PackedPart] = []
         for one, shape in zip(here, shapes, strict=True):
-            parts.append(
-                PackedPart(shape.rank, shape.scaling, one.first_column, one.columns, end)
-            )
+            parts.append(PackedPart(shape.rank, shape.scaling, one.first_column, one.columns, end))
             end = _up(end + size * b_size(shape.rank, one.columns), ALIGNMENT)
         end = _up(end, unit)
         places.append(PackedPlace(k, offset, tuple(parts), end))

@@ -59,7 +59,7 @@ class AdapterService:
         self._served = served
         self._limits = AdapterLimits(settings.adapter_rank, settings.adapter_limit)
         self._max_adapters = settings.max_adapters
-        self.on_ready: Callable[[StoredAdapter], None] = lambda adapter: None
+        self.on_ready: Callable[[StoredAdapter], None] = lambda _: None
         """Called with an adapter that an upload has just made ready, before it is answered."""
 
     def create(
