@@ -50,21 +50,26 @@ LoraProduct::LoraProduct(const LoraSegment* segments, int count, int first_row, 
 void LoraProduct::shrink(const float* x, std::size_t stride) {
   const LoraKernels& lora = kernels().lora;
   const int threads = pool().threads();
-  // A is read once if its rows are few; else it is in a cache, and each piece takes all of it.
   const int most_rows = std::min(lora.most_rows, kMostRows);
-  constexpr int kFewRows = 8;
+  // Products of a piece, so that it takes longer than handing it out; and of all, below which the
+  // threads would wait for each other longer than they compute.
+  constexpr std::int64_t kPiece = 16 << 10, kAlone = 32 << 10;
   std::vector<Piece> pieces;
   std::size_t scratch = 0;
+  std::int64_t products = 0;
   for (int s = 0; s < static_cast<int>(segments_.size()); s++) {
     const Segment& segment = segments_[s];
-    const int ranks = segment.place->ranks;
+    const int ranks = segment.place->ranks, k = segment.place->k;
     const int blocks = parts_of(segment.count, most_rows);
-    // As many pieces as keep all threads busy, whatever else there is to do.
-    const bool cut = segment.count <= kFewRows || blocks < 2 * threads;
-    const int step = cut ? kRankGroup : ranks;
+    products += std::int64_t{segment.count} * ranks * k;
+    // Blocks of many rows take all ranks, and read a row while it is in a cache; if there are too
+    // few of them for the threads, their ranks are shared out.
+    const bool whole = blocks >= 2 * threads;
     int begin = 0;
     for (int b = 0; b < blocks; b++) {
       const int rows = parts_of(segment.count - begin, blocks - b);
+      const auto fewest = static_cast<int>(kPiece / (std::int64_t{rows} * k)) + 1;
+      const int step = whole ? ranks : parts_of(fewest, kRankGroup) * kRankGroup;
       for (int r = 0; r < ranks; r += step)
         pieces.push_back({s, begin, rows, r, std::min(ranks, r + step)});
       scratch = std::max(scratch, lora.scratch_floats(std::min(step, ranks), rows));
@@ -73,7 +78,7 @@ void LoraProduct::shrink(const float* x, std::size_t stride) {
   }
   scratch = round_up(scratch, kLine / sizeof(float));
   auto* sums = static_cast<float*>(workspace().sums.get(threads * scratch * sizeof(float)));
-  pool().run(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t index, int thread) {
+  const auto compute = [&](std::int64_t index, int thread) {
     const Piece& piece = pieces[index];
     const Segment& segment = segments_[piece.segment];
     const LoraPlace& place = *segment.place;
@@ -86,7 +91,10 @@ void LoraProduct::shrink(const float* x, std::size_t stride) {
     }
     lora.shrink[static_cast<int>(place.dtype)](place, piece.rank_begin, piece.rank_end, inputs,
                                                piece.rows, t, sums + thread * scratch);
-  });
+  };
+  const auto count = static_cast<std::int64_t>(pieces.size());
+  if (products >= kAlone) return pool().run(count, compute);
+  for (std::int64_t i = 0; i < count; i++) compute(i, 0);
 }
 
 void LoraProduct::expand(int row_begin, int row_end, int begin, int end, float* out,
