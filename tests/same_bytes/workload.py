@@ -29,7 +29,7 @@ from homerun.types import SamplingParams
 from tests.arithmetic import ops_named
 from tests.random_adapters import ALL, ATTENTION, reference
 
-ADAPTER_ROOM = 1 << 18
+ADAPTER_ROOM = 1 << 19
 """Bytes; the largest of the adapters fits."""
 WINDOW = 512  # twice the trained length of the checkpoints: the scaled variant has a meaning
 
@@ -149,7 +149,7 @@ FIXED_LIMITS = LaneLimits(num_blocks=12, max_batch_tokens=24, max_sequences=5, q
 
 
 def fixed_workload(adapters: Sequence[AdapterRef]) -> list[EngineRequest]:
-    """Two thirds with an adapter."""
+    """In fours: of the base model, then mostly of one adapter each."""
     chance = random.Random(11)
     shared = [chance.randrange(4, 300) for _ in range(70)]
     return [
@@ -158,16 +158,16 @@ def fixed_workload(adapters: Sequence[AdapterRef]) -> list[EngineRequest]:
             model="tiny",
             prompt_ids=(
                 *shared[: 23 * (i % 4)],
-                *(chance.randrange(4, 300) for _ in range(1 + 9 * i)),
+                *(chance.randrange(4, 300) for _ in range(1 + 9 * (i % 10))),
             ),
             max_tokens=10,
             sampling=SamplingParams(temperature=0.0 if i % 3 == 0 else 0.9, top_p=0.95),
             seed=i + 1,
             stop_ids=frozenset(),
             rope_variant=i % 2,
-            adapter=adapters[i % len(adapters)] if i % 3 else None,
+            adapter=adapters[(i // 4 * 2 + i % 4 // 3) % len(adapters)] if i // 4 else None,
         )
-        for i in range(10)
+        for i in range(16)
     ]
 
 

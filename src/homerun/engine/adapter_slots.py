@@ -139,6 +139,11 @@ class AdapterSlots:
     def state(self, ref: AdapterRef) -> SlotState:
         return self._slots[ref.version].state
 
+    def is_ready(self, ref: AdapterRef) -> bool:
+        """Whether it is in memory. From any thread, for which it may be gone meanwhile."""
+        slot = self._slots.get(ref.version)
+        return slot is not None and slot.state is SlotState.READY
+
     def error(self, ref: AdapterRef) -> HomerunError:
         """Why it could not be loaded."""
         error = self._slots[ref.version].error

@@ -15,7 +15,7 @@ from itertools import count
 
 from homerun.engine.adapter_slots import AdapterSlots, SlotState
 from homerun.engine.blocks import BlockPool, next_key, root_key
-from homerun.engine.sequence import Sequence
+from homerun.engine.sequence import AdapterRef, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -135,8 +135,13 @@ class Scheduler:
 
     @property
     def waiting_for_adapters(self) -> int:
-        """Sequences that could not run now whatever else there is room for."""
-        return sum(self._adapter_state(one) is not SlotState.READY for one in list(self._waiting))
+        """Sequences that could not run now whatever else there is room for. From any thread."""
+        refs = [one.request.adapter for one in self._waiting.copy()]
+        return sum(ref is not None and not self._is_ready(ref) for ref in refs)
+
+    def _is_ready(self, ref: AdapterRef) -> bool:
+        assert self._adapters is not None
+        return self._adapters.is_ready(ref)
 
     @property
     def capacity(self) -> int:
