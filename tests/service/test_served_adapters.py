@@ -137,6 +137,26 @@ def test_a_name_that_comes_again_with_other_weights_is_never_stale(
     assert server.answer("mine")[0] == first
 
 
+def test_an_upload_beside_running_streams_changes_none_of_them(
+    served: Callable[..., Server],
+) -> None:
+    server = served(adapter_memory=300_000)  # room for some of the five
+    for seed in range(4):
+        server.upload(f"a{seed}", seed=seed, rank=16)
+    names = [None, "a0", "a1", "a2", "a3", None, "a0", "a1"]
+    alone = [server.answer(name)[0] for name in names]
+
+    async def scenario() -> tuple[list[str], str]:
+        streams = [asyncio.create_task(server.ask(name)) for name in names]
+        await asyncio.to_thread(server.upload, "new", seed=9)
+        new = await server.ask("new")
+        return [(await one)[0] for one in streams], new[0]
+
+    together, new = asyncio.run(scenario())
+    assert together == alone
+    assert new not in alone
+
+
 def test_accounts_share_a_file_and_nothing_else(served: Callable[..., Server]) -> None:
     server = served()
     server.upload("mine", seed=1)
