@@ -17,9 +17,10 @@ import pytest
 from homerun.errors import CheckpointError
 from homerun.model import memory, packed_file, packed_header
 from homerun.model.config import read_config
+from homerun.model.framed_header import PAGE
 from homerun.model.loader import LoadedModel, checkpoint_facts, load_model, open_checkpoint
 from homerun.model.packed_file import PackedFile, read_facts, write_packed_file
-from homerun.model.packed_header import FILE_NAME, PAGE
+from homerun.model.packed_header import FILE_NAME
 from homerun.model.weights import CheckpointWeights
 from tests.checkpoints import write_checkpoint
 from tests.model.sequences import Sequences, random_ids
