@@ -6,6 +6,7 @@ add_library(homerun_kernels STATIC
   ${NATIVE}/thread_pool.cpp
   ${NATIVE}/kernels/kernels.cpp
   ${NATIVE}/ops/linear.cpp
+  ${NATIVE}/ops/lora.cpp
   ${NATIVE}/ops/attention.cpp
   ${NATIVE}/ops/elementwise.cpp
   ${NATIVE}/ops/sampling.cpp
@@ -55,6 +56,7 @@ set(WHOLE_TABLE
   ${NATIVE}/kernels/table.cpp
   ${NATIVE}/kernels/linear_int8.cpp
   ${NATIVE}/kernels/linear_float.cpp
+  ${NATIVE}/kernels/lora.cpp
   ${NATIVE}/kernels/attention.cpp
   ${NATIVE}/kernels/elementwise.cpp
   ${NATIVE}/kernels/sampling.cpp)

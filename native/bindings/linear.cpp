@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bindings/arrays.hpp"
+#include "bindings/lora.hpp"
 #include "kernels/kernels.hpp"
 #include "ops/linear.hpp"
 
@@ -95,7 +96,7 @@ class Linear {
 
 // `width`: how many numbers of x one row has.
 void run(const Matrix& x, std::size_t width, const Linear& linear, const Prologue& prologue,
-         const Result& out, bool add) {
+         const Result& out, bool add, const AdapterPlan* adapters, int place) {
   const LinearWeight& weight = linear.weight();
   if (x.shape(1) != width)
     throw nb::value_error(("x is " + shape(x.shape(0), x.shape(1)) + "; rows of " +
@@ -107,31 +108,35 @@ void run(const Matrix& x, std::size_t width, const Linear& linear, const Prologu
     throw std::runtime_error(std::string("no kernels for this dtype in ") +
                              homerun::instruction_set());
   const int rows = extent(x.shape(0));
+  std::vector<homerun::LoraSegment> segments;
+  if (adapters) segments = adapters->segments(place, rows, weight.n, weight.k);
   const GilReleased released;
-  homerun::linear(weight, prologue, x.data(), width, rows, out.data(), weight.n, add);
+  homerun::linear(weight, prologue, x.data(), width, rows, out.data(), weight.n, add,
+                  segments.data(), static_cast<int>(segments.size()));
 }
 
 void norm_linear(const Matrix& x, const Vector& norm, float eps, const Linear& weight,
-                 const Result& out) {
+                 const Result& out, const AdapterPlan* adapters, int place) {
   if (norm.shape(0) != x.shape(1))
     throw nb::value_error(("norm has " + std::to_string(norm.shape(0)) + " numbers; " +
                            std::to_string(x.shape(1)) + " expected").c_str());
   Prologue prologue{Prologue::rms_norm};
   prologue.norm_weight = norm.data();
   prologue.eps = eps;
-  run(x, weight.in_features(), weight, prologue, out, false);
+  run(x, weight.in_features(), weight, prologue, out, false, adapters, place);
 }
 
-void linear_add(const Matrix& x, const Linear& weight, const Result& residual) {
-  run(x, weight.in_features(), weight, Prologue{}, residual, true);
+void linear_add(const Matrix& x, const Linear& weight, const Result& residual,
+                const AdapterPlan* adapters, int place) {
+  run(x, weight.in_features(), weight, Prologue{}, residual, true, adapters, place);
 }
 
 void gated_linear_add(const Matrix& gate_up, const char* activation, const Linear& weight,
-                      const Result& residual) {
+                      const Result& residual, const AdapterPlan* adapters, int place) {
   Prologue prologue{Prologue::gated};
   prologue.activation = activation_named(activation);
   run(gate_up, 2 * static_cast<std::size_t>(weight.in_features()), weight, prologue, residual,
-      true);
+      true, adapters, place);
 }
 
 }  // namespace
@@ -149,11 +154,14 @@ void bind_linear(nb::module_& m) {
       .def_prop_ro("out_features", &Linear::out_features);
   // noconvert: an array of another dtype or order is an error, not a silent copy.
   m.def("norm_linear", &norm_linear, "x"_a.noconvert(), "norm"_a.noconvert(), "eps"_a, "weight"_a,
-        "out"_a.noconvert(), "out = rms_norm(x, norm, eps) · weightᵀ; float32 [M, K] -> [M, N].");
+        "out"_a.noconvert(), "adapters"_a.none() = nb::none(), "place"_a = 0,
+        "out = rms_norm(x, norm, eps) · weightᵀ; float32 [M, K] -> [M, N]. Then, as the others too, "
+        "what the adapters add at this place.");
   m.def("linear_add", &linear_add, "x"_a.noconvert(), "weight"_a, "residual"_a.noconvert(),
+        "adapters"_a.none() = nb::none(), "place"_a = 0,
         "residual += x · weightᵀ; float32 [M, K], [M, N].");
   m.def("gated_linear_add", &gated_linear_add, "gate_up"_a.noconvert(), "activation"_a, "weight"_a,
-        "residual"_a.noconvert(),
+        "residual"_a.noconvert(), "adapters"_a.none() = nb::none(), "place"_a = 0,
         "residual += (activation(gate) · up) · weightᵀ; gate_up float32 [M, 2 K]: gates, "
         "then ups.");
 }

@@ -89,6 +89,7 @@ NB_MODULE(_native, m) {
   m.def("share_out", &share_out, nb::arg("pieces"), nb::arg("seconds") = 0.0,
         "Keeps the threads busy with pieces of so many seconds; how many pieces each thread did. "
         "For tests and measurements of the pool.");
+  bind_lora(m);
   bind_linear(m);
   bind_attention(m);
   bind_elementwise(m);

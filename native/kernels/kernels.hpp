@@ -9,12 +9,14 @@
 #include "kernels/attention.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/linear.hpp"
+#include "kernels/lora.hpp"
 #include "kernels/sampling.hpp"
 
 namespace homerun {
 
 struct Kernels {
   LinearKernels linear;
+  LoraKernels lora;
   AttentionKernels attention;
   ElementwiseKernels elementwise;
   SamplingKernels sampling;

@@ -7,6 +7,7 @@ namespace homerun::HOMERUN_ISA {
 void fill(Kernels& table) {
   fill(table.linear);
   fill_int8(table.linear);
+  fill(table.lora);
   fill(table.attention);
   fill(table.elementwise);
   fill(table.sampling);

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
 #include "kernels/kernels.hpp"
 #include "ops/clock.hpp"
@@ -22,7 +23,7 @@ namespace {
 
 // What products need besides their arguments. For who has the turn.
 struct Workspace {
-  Scratch rows, scales, offsets, outliers, floats, lines;
+  Scratch rows, scales, offsets, outliers, floats, lines, inputs;
 };
 
 Workspace& workspace() {
@@ -126,7 +127,24 @@ void place_in_tiles(const char* row, std::size_t bytes, char* tiles, const Packe
     std::memcpy(to + i * rows.tile_rows, row + i, kRowTileBytes);
 }
 
-PackedRows pack_rows(const Call& call, Workspace& space) {
+// The rows that adapters want, as they are before they are packed: in x, or kept in `kept`.
+struct Inputs {
+  const float* rows;
+  std::size_t stride;
+  float* kept;
+};
+
+Inputs inputs(const Call& call, Workspace& space) {
+  if (call.prologue.kind == Prologue::none) return {call.x, call.x_stride, nullptr};
+  // A cache line more than the row, so that rows do not compete for one set of a cache.
+  const std::size_t stride = round_up(call.weight.k, kLine / sizeof(float)) + kLine / sizeof(float);
+  auto* kept = static_cast<float*>(space.inputs.get(call.rows * stride * sizeof(float)));
+  return {kept, stride, kept};
+}
+
+// `lora` and `kept`: whose rows to keep, or null.
+PackedRows pack_rows(const Call& call, Workspace& space, const LoraProduct* lora,
+                     const Inputs& kept) {
   const LinearWeight& weight = call.weight;
   const bool integers = weight.dtype == DType::int8;
   const std::size_t row_bytes = weight.padded_k * packed_bytes(weight.dtype);
@@ -157,7 +175,9 @@ PackedRows pack_rows(const Call& call, Workspace& space) {
   spread(parts_of(call.rows, piece), alone, [&](int index, int thread) {
     const int end = std::min(call.rows, (index + 1) * piece);
     for (int row = index * piece; row < end; row++) {
-      const float* input = input_row(call, row, floats + thread * width);
+      const bool keep = lora && kept.kept && lora->wants(row);
+      float* made = keep ? kept.kept + row * kept.stride : floats + thread * width;
+      const float* input = input_row(call, row, made);
       char* to = tiled ? lines + thread * row_bytes : data + row * stride;
       kernels().linear.pack_row[static_cast<int>(weight.dtype)](
           weight, input, to, scales + row * scales_per_row,
@@ -191,9 +211,22 @@ class Pieces {
   int bounds_[kMost + 1] = {};
 };
 
-void multiply(const Product& product, int rows) {
+void multiply(const Product& product, int rows, const LoraProduct* lora) {
   const LinearWeight& weight = *product.weight;
-  const auto kernel = kernels().linear.multiply[static_cast<int>(weight.dtype)];
+  const auto multiply_part = kernels().linear.multiply[static_cast<int>(weight.dtype)];
+  // What adapters add follows at once: the part is still in the L2 cache if it is of so many
+  // numbers, and whole groups of panels are no slower in pieces.
+  constexpr int kPartNumbers = 1 << 17, kPartPanels = 16;
+  const auto kernel = [&](int row_begin, int row_end, int panel_begin, int panel_end) {
+    if (!lora) return multiply_part(product, row_begin, row_end, panel_begin, panel_end);
+    const int step = std::max(kPartPanels, kPartNumbers / kPanel / (row_end - row_begin));
+    for (int panel = panel_begin; panel < panel_end; panel += step) {
+      const int end = std::min(panel_end, panel + step);
+      multiply_part(product, row_begin, row_end, panel, end);
+      lora->expand(row_begin, row_end, panel * kPanel, std::min(end * kPanel, weight.n),
+                   product.out, product.out_stride);
+    }
+  };
   const int panels = parts_of(weight.n, kPanel);
   const int threads = pool().threads();
 
@@ -203,7 +236,7 @@ void multiply(const Product& product, int rows) {
   const int block = rows_per_block(weight, rows, product.rows);
   if (whole < kAlone || threads == 1) {
     for (int row = 0; row < rows; row += block)
-      kernel(product, row, std::min(rows, row + block), 0, panels);
+      kernel(row, std::min(rows, row + block), 0, panels);
     return;
   }
   // All panels of one block of rows before the next block, which then takes its place in L2.
@@ -213,7 +246,7 @@ void multiply(const Product& product, int rows) {
   pool().run(std::int64_t{blocks} * pieces.count(), [&](std::int64_t index, int) {
     const int piece = static_cast<int>(index % pieces.count());
     const int row = static_cast<int>(index / pieces.count()) * block;
-    kernel(product, row, std::min(rows, row + block), pieces.begin(piece), pieces.end(piece));
+    kernel(row, std::min(rows, row + block), pieces.begin(piece), pieces.end(piece));
   });
 }
 
@@ -226,19 +259,25 @@ bool linear_available(DType dtype) {
 }
 
 void linear(const LinearWeight& weight, const Prologue& prologue, const float* x,
-            std::size_t x_stride, int rows, float* out, std::size_t out_stride, bool add) {
+            std::size_t x_stride, int rows, float* out, std::size_t out_stride, bool add,
+            const LoraSegment* segments, int segment_count) {
   assert(linear_available(weight.dtype));
-  // More rows at once save nothing, and would need more memory.
-  constexpr int kMostRows = 16 << 10;
+  // More rows at once save nothing, and would need more memory: as floats more still.
+  const int most_rows = segment_count ? 1 << 10 : 16 << 10;
   const Timed timed(Work::linear, std::int64_t{rows} * weight.n * weight.k);
   const PlainFloats plain;
   const Turn mine;
   Workspace& space = workspace();
-  for (int row = 0; row < rows; row += kMostRows) {
-    const int some = std::min(kMostRows, rows - row);
-    const PackedRows packed =
-        pack_rows({weight, prologue, x + row * x_stride, x_stride, some}, space);
-    multiply({&weight, packed, out + row * out_stride, out_stride, add}, some);
+  for (int row = 0; row < rows; row += most_rows) {
+    const Call call{weight, prologue, x + row * x_stride, x_stride,
+                    std::min(most_rows, rows - row)};
+    std::optional<LoraProduct> additions;
+    if (segment_count) additions.emplace(segments, segment_count, row, call.rows);
+    LoraProduct* lora = additions && !additions->empty() ? &*additions : nullptr;
+    const Inputs kept = lora ? inputs(call, space) : Inputs{};
+    const PackedRows packed = pack_rows(call, space, lora, kept);
+    if (lora) lora->shrink(kept.rows, kept.stride);
+    multiply({&weight, packed, out + row * out_stride, out_stride, add}, call.rows, lora);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "kernels/elementwise.hpp"
 #include "kernels/linear.hpp"
+#include "ops/lora.hpp"
 
 namespace homerun {
 
@@ -23,8 +24,10 @@ constexpr std::size_t bytes_of(DType dtype) {
 }
 
 // out[row][n] = (or +=, with `add`) prologue(x[row]) · weightᵀ on all threads of the pool.
-// Strides count floats; x and out do not overlap. One call at a time: a second waits.
+// Then what the adapters of `segments` (their rows are < rows) add to it, for which the input is not
+// rounded. Strides count floats; x and out do not overlap. One call at a time: a second waits.
 void linear(const LinearWeight& weight, const Prologue& prologue, const float* x,
-            std::size_t x_stride, int rows, float* out, std::size_t out_stride, bool add);
+            std::size_t x_stride, int rows, float* out, std::size_t out_stride, bool add,
+            const LoraSegment* segments = nullptr, int segment_count = 0);
 
 }  // namespace homerun

@@ -45,8 +45,8 @@ std::size_t first_difference(const Record& a, const Record& b, float tolerance) 
 
 int run() {
   std::vector<Case> cases;
-  for (const auto& some : {lane_cases(), elementwise_cases(), linear_cases(), attention_cases(),
-                           sampling_cases()})
+  for (const auto& some : {lane_cases(), elementwise_cases(), linear_cases(), lora_cases(),
+                           attention_cases(), sampling_cases()})
     cases.insert(cases.end(), some.begin(), some.end());
 
   std::vector<Record> expected;

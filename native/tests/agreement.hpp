@@ -102,6 +102,7 @@ class Random {
 std::vector<Case> lane_cases();
 std::vector<Case> elementwise_cases();
 std::vector<Case> linear_cases();
+std::vector<Case> lora_cases();
 std::vector<Case> attention_cases();
 std::vector<Case> sampling_cases();
 

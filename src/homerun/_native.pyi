@@ -23,6 +23,18 @@ def read_probe(array: Buffer) -> float: ...
 def peak(kind: str) -> float: ...
 def work_done() -> dict[str, float]: ...
 
+# bindings/lora.cpp
+class Adapter:
+    def __init__(
+        self,
+        dtype: Literal["fp32", "fp16", "bf16"],
+        data: NDArray[np.uint8],
+        places: Sequence[tuple[int, int, Sequence[tuple[int, float, int, int, int]]]],
+    ) -> None: ...
+
+class AdapterPlan:
+    def __init__(self, uses: Sequence[tuple[Adapter, NDArray[np.int32]]]) -> None: ...
+
 # bindings/linear.cpp
 class Linear:
     def __init__(
@@ -46,13 +58,23 @@ def norm_linear(
     eps: float,
     weight: Linear,
     out: NDArray[np.float32],
+    adapters: AdapterPlan | None = None,
+    place: int = 0,
 ) -> None: ...
-def linear_add(x: NDArray[np.float32], weight: Linear, residual: NDArray[np.float32]) -> None: ...
+def linear_add(
+    x: NDArray[np.float32],
+    weight: Linear,
+    residual: NDArray[np.float32],
+    adapters: AdapterPlan | None = None,
+    place: int = 0,
+) -> None: ...
 def gated_linear_add(
     gate_up: NDArray[np.float32],
     activation: Literal["silu", "gelu_tanh"],
     weight: Linear,
     residual: NDArray[np.float32],
+    adapters: AdapterPlan | None = None,
+    place: int = 0,
 ) -> None: ...
 
 # bindings/elementwise.cpp

@@ -68,6 +68,15 @@ class AdapterNotFound(HomerunError):
         super().__init__(f"Finetune {shown} not found")
 
 
+class AdapterUnavailable(HomerunError):
+    """An adapter that is known, but cannot be loaded; the text says why."""
+
+    def __init__(self, why: str, *, damaged: bool = False) -> None:
+        super().__init__(f"The finetune cannot be used: {why}")
+        self.damaged = damaged
+        """Whether its packed file is no good."""
+
+
 class AdapterInvalid(HomerunError):
     """An adapter's file that cannot be used with any base; says which tensor, value and limit."""
 

@@ -88,6 +88,31 @@ class Metrics:
         self._batch_size = self._histogram(
             "batch_size", "Sequences in one engine step", _BATCH_BUCKETS, "model"
         )
+        self._adapters = self._gauge("adapters", "LoRA adapters in memory", "model")
+        self._adapter_bytes = self._gauge(
+            "adapter_bytes", "Memory of LoRA adapters, those being loaded included", "model"
+        )
+        self._adapter_waiting = self._gauge(
+            "adapter_waiting", "Requests waiting for their LoRA adapter", "model"
+        )
+        self._adapter_requests = self._counter(
+            "adapter_requests",
+            "Requests for a LoRA adapter, by where it was found",
+            "model",
+            "found",
+        )
+        self._adapter_loads = self._counter(
+            "adapter_loads", "Loads of LoRA adapters", "model", "outcome"
+        )
+        self._adapter_evictions = self._counter(
+            "adapter_evictions", "LoRA adapters given up for others", "model"
+        )
+        self._adapter_load_seconds = self._histogram(
+            "adapter_load_seconds",
+            "Mapping and checking of one LoRA adapter",
+            _REQUEST_BUCKETS,
+            "model",
+        )
         self._cancelled = self._counter(
             "cancelled", "Requests ended before they were done", "reason"
         )
@@ -163,7 +188,38 @@ class Metrics:
             of.drafted_tokens.inc(drafted)
             of.accepted_tokens.inc(accepted)
 
+    def adapters(
+        self,
+        model: str,
+        *,
+        load_seconds: Iterable[float],
+        failures: int,
+        evictions: int,
+        hits: int,
+        misses: int,
+    ) -> None:
+        """What happened to one model's adapters since the last call."""
+        name = self._model(model)
+        for seconds in load_seconds:
+            self._adapter_loads.labels(name, "loaded").inc()
+            self._adapter_load_seconds.labels(name).observe(seconds)
+        for counter, count in (
+            (self._adapter_loads.labels(name, "failed"), failures),
+            (self._adapter_evictions.labels(name), evictions),
+            (self._adapter_requests.labels(name, "memory"), hits),
+            (self._adapter_requests.labels(name, "disk"), misses),
+        ):
+            if count:
+                counter.inc(count)
+
     # Called before `render`.
+
+    def adapter_load(self, model: str, *, resident: int, resident_bytes: int, waiting: int) -> None:
+        """What one model's adapters take at this moment, and who waits for one."""
+        name = self._model(model)
+        self._adapters.labels(name).set(resident)
+        self._adapter_bytes.labels(name).set(resident_bytes)
+        self._adapter_waiting.labels(name).set(waiting)
 
     def load(
         self, model: str, *, running: int, waiting: int, free_blocks: int, total_blocks: int

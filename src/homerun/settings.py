@@ -40,6 +40,8 @@ class Settings:
     kv_memory: int | None = None
     """Bytes of KV cache per model; None lets the server choose from the window and free memory."""
     kv_dtype: str | None = None
+    adapter_memory: int = 2 << 30
+    """Bytes of the LoRA adapters of one model that are mapped at a time."""
     weights_in_ram: bool = False
     """Copy packed weights into memory of the process, instead of mapping the file."""
     require_native: bool = False
@@ -145,8 +147,8 @@ _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
-_ADAPTERS = ("adapter_limit", "adapter_rank", "max_adapters")
-_SIZES = frozenset({"kv_memory", "body_limit", "adapter_limit"})
+_ADAPTERS = ("adapter_limit", "adapter_memory", "adapter_rank", "max_adapters")
+_SIZES = frozenset({"kv_memory", "body_limit", "adapter_limit", "adapter_memory"})
 _UNITS = {"": 1, "k": 1 << 10, "m": MIB, "g": 1 << 30}
 
 

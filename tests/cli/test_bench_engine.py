@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable
-from itertools import chain, count, repeat
+from collections.abc import Callable, Sequence
+from itertools import chain, count, groupby, repeat
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from typer.testing import CliRunner
 from homerun.cli.bench.steps import Instruments, Job, Measurement, Round, Work, measure
 from homerun.cli.main import app
 from homerun.engine.lane import BLOCK_SIZE, Lane
+from homerun.engine.scheduler import Run
 from homerun.errors import ConfigurationError, GenerationFailed
 from homerun.native import native_available
 from homerun.service.catalog import Catalog
 from homerun.service.library import Library
 from homerun.service.models import ROOKIE, ModelSpec, checkpoint_directory
-from tests.engine.toy import VOCAB, lane
+from tests.engine.toy import VOCAB, adapter, lane
 
 KEYS = {
     "phase", "model", "tokens_per_s", "tokens_per_s_min", "tokens_per_s_max", "step_ms",
@@ -69,6 +70,33 @@ def test_prefill_times_the_prompts_beyond_the_context(context: int, batch: int) 
     for one in measured.rounds:
         assert one.tokens == 70 * batch
         assert one.step_seconds == (1.0,) * steps
+
+
+def test_rounds_with_adapters_take_turns_with_the_base_model() -> None:
+    job = Job("prefill", tokens=33, context=16, batch=3)
+    seconds, own = count(), toy(job)
+    watched = Instruments(clock=lambda: float(next(seconds)))
+    used: list[set[str]] = []
+    forward = own._runner.forward
+
+    def watch(runs: Sequence[Run]) -> object:
+        used.append({run.sequence.request.adapter.version for run in runs if run.sequence.adapter})
+        return forward(runs)
+
+    own._runner.forward = watch  # type: ignore[method-assign]
+    measured = measure(
+        own,
+        job,
+        vocab_size=VOCAB - 1,
+        repeat=2,
+        instruments=watched,
+        adapters=[adapter(1), adapter(2)],
+    )
+    assert (len(measured.rounds), len(measured.base_rounds)) == (2, 2)
+    assert measured.base_ratio == 1.0
+    with_adapters = [bool(some) for some in used]
+    assert [kind for kind, _ in groupby(with_adapters)] == [True, False, True, False, True]
+    assert set().union(*used) == {"01", "02"}
 
 
 def test_no_round_finds_the_prompts_of_another() -> None:
@@ -255,7 +283,8 @@ def test_table() -> None:
         (["@cf/meta/llama-2-7b-chat-int8"], "weights of @cf/meta/llama-2-7b-chat-int8"),
         (["mine=/nonexistent"], "/nonexistent"),
         (["--dtype", "fp8"], "fp8"),
-        (["--adapters", "8", "--rank", "16"], "adapters cannot be served yet"),
+        (["--adapters", "8", "--rank", "300"], "a --rank between 1 and 256"),
+        (["--adapters", "8", "--adapter-targets", "some"], "one of attention, all"),
         (["--shape", "llama-3-70b"], "llama-3-70b is not one of"),
         (["--shape", "rookie", "--dtype", "fp32"], "--shape is one of int8, bf16, fp16"),
     ],

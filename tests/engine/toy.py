@@ -1,20 +1,31 @@
 """A model of a few lines whose next token depends on every token before it, read from the cache.
 
 It keeps the token ids themselves in paged blocks, as a real model keeps K and V, so that a wrong
-block table, a stale block or a skipped position changes the answer. With a habit it likes to count
+block table, a stale block or a skipped position changes the answer; so does another adapter, which
+has its number in what it wrote. With a habit it likes to count
 from 0 to 4 and begin again, so that drafts are often right.
 """
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from homerun.engine.adapter_slots import AdapterSlots
 from homerun.engine.lane import Lane, LaneLimits
 from homerun.engine.scheduler import Run
-from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Produced, Started
+from homerun.engine.sequence import (
+    AdapterRef,
+    Ended,
+    EngineRequest,
+    Event,
+    Failed,
+    Produced,
+    Started,
+)
 from homerun.types import SamplingParams
 
 VOCAB = 50
@@ -41,6 +52,9 @@ class ToyRunner:
             assert run.samples or not run.drafts
             sequence, start = run.sequence, run.sequence.computed
             tokens = [*sequence.tokens[start : start + run.count], *run.drafts]
+            if sequence.request.adapter is not None:
+                assert sequence.adapter == toy_load(sequence.request.adapter)
+                tokens = [token + 1000 * sequence.adapter for token in tokens]
             for position, token in enumerate(tokens, start):
                 block = sequence.blocks[position // self.size]
                 self.memory[block, position % self.size] = token
@@ -59,6 +73,18 @@ def toy_logits(tokens: Sequence[int], habit: float) -> NDArray[np.float32]:
     return noise
 
 
+def adapter(number: int, nbytes: int = 10) -> AdapterRef:
+    return AdapterRef(f"{number:02x}", Path(f"adapter-{number}"), nbytes)
+
+
+def toy_load(ref: AdapterRef) -> int:
+    return int(ref.version, 16)
+
+
+def at_once(work: Callable[[], None]) -> None:
+    work()
+
+
 _ids = count()
 
 
@@ -75,7 +101,12 @@ def request(prompt: Sequence[int], **changes: object) -> EngineRequest:
     return EngineRequest(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def lane(fault: Callable[[Run], None] | None = None, habit: float = 0.0, **changes: object) -> Lane:
+def lane(
+    fault: Callable[[Run], None] | None = None,
+    habit: float = 0.0,
+    adapters: AdapterSlots | None = None,
+    **changes: object,
+) -> Lane:
     values: dict[str, object] = {
         "num_blocks": 64,
         "block_size": 4,
@@ -84,7 +115,9 @@ def lane(fault: Callable[[Run], None] | None = None, habit: float = 0.0, **chang
         "queue_timeout": 1e9,
     }
     limits = LaneLimits(**{**values, **changes})  # type: ignore[arg-type]
-    return Lane("toy", ToyRunner(limits, fault, habit), "rev", limits)  # type: ignore[arg-type]
+    runner = ToyRunner(limits, fault, habit)
+    adapters = adapters or AdapterSlots(toy_load, 1 << 30, start=at_once)
+    return Lane("toy", runner, "rev", limits, adapters)  # type: ignore[arg-type]
 
 
 class Answers:

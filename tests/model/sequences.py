@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from homerun.model.decoder import Batch, Segment
+from homerun.model.decoder import AdapterRows, Batch, Segment
 from homerun.model.dtypes import F32, FloatDType, kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel
+from homerun.model.ops.base import AdapterWeight
 
 Step = list[tuple[int, int]]
 """(sequence, rows) in the order of the batch."""
@@ -27,6 +28,8 @@ class Sequences:
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     dirt: float = 0.0
     """What is in the cache before anyone wrote to it."""
+    adapters: Sequence[AdapterWeight | None] = ()
+    """One per sequence, or none at all."""
 
     def __post_init__(self) -> None:
         per_sequence = [-(-len(ids) // self.block_size) for ids in self.ids]
@@ -64,12 +67,22 @@ class Sequences:
             np.array(variants, np.int32),
             np.array(slots, np.int64),
             tuple(segments),
+            self._adapter_rows(step, segments),
         )
         hidden = self.model.decoder.forward(batch, self.cache)
         for (index, rows), segment in zip(step, segments, strict=True):
             start = self.done[index]
             self.hidden[index][start : start + rows] = hidden[segment.first_row :][:rows]
             self.done[index] = start + rows
+
+    def _adapter_rows(self, step: Step, segments: list[Segment]) -> tuple[AdapterRows, ...]:
+        rows: dict[int, list[int]] = {}
+        for (index, count), segment in zip(step, segments, strict=True):
+            if self.adapters and self.adapters[index] is not None:
+                used = range(segment.first_row, segment.first_row + count)
+                rows.setdefault(id(self.adapters[index]), []).extend(used)
+        known = {id(one): one for one in self.adapters if one is not None}
+        return tuple(AdapterRows(known[key], np.array(r, np.int32)) for key, r in rows.items())
 
     def run_alone(self) -> list[F32]:
         """Every sequence by itself in one prefill; returns hidden rows per sequence."""

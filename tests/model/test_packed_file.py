@@ -18,9 +18,10 @@ from homerun.errors import CheckpointError
 from homerun.model import memory, packed_file, packed_header
 from homerun.model.checksum import checksum, numpy_checksum
 from homerun.model.config import read_config
+from homerun.model.framed_header import PAGE
 from homerun.model.loader import LoadedModel, checkpoint_facts, load_model, open_checkpoint
 from homerun.model.packed_file import PackedFile, read_facts, write_packed_file
-from homerun.model.packed_header import FILE_NAME, PAGE
+from homerun.model.packed_header import FILE_NAME
 from homerun.model.random_model import write_random_model
 from homerun.model.shapes import SHAPES
 from homerun.model.weights import CheckpointWeights

@@ -1,4 +1,5 @@
-"""The promise of the same bytes: company, chunks, prefixes, preemption, drafts, threads, restarts.
+"""The promise of the same bytes: company, chunks, prefixes, preemption, drafts, adapters, threads,
+restarts.
 
 What a request answers is compared, exactly, with what it answers alone in an engine of its own.
 """
@@ -22,8 +23,10 @@ from tests.arithmetic import ARITHMETICS
 from tests.checkpoints import VOCAB, write_checkpoint
 
 from .workload import (
+    ADAPTERS,
     FIXED_LIMITS,
     Alone,
+    adapter_refs,
     answer,
     digest,
     fixed_workload,
@@ -52,15 +55,18 @@ PROMPTS = st.builds(
     st.lists(st.integers(4, VOCAB - 1), min_size=1, max_size=5),
 )
 REQUESTS = st.builds(
-    lambda prompt, limit, params, seed, variant: EngineRequest(
-        "", "tiny", prompt, limit, params, seed, frozenset({2, 3}), variant
+    lambda prompt, limit, params, seed, variant, adapter: (
+        EngineRequest("", "tiny", prompt, limit, params, seed, frozenset({2, 3}), variant),
+        adapter,
     ),
     PROMPTS,
     st.integers(1, 8),
     PARAMS,
     st.integers(1, 3),
     st.integers(0, 1),
+    st.sampled_from([None, None, *range(len(ADAPTERS))]),
 )
+"""And which of the adapters it uses."""
 # Sizes of blocks that every implementation takes, and of the reference besides.
 SIZES = {"reference": [4, 16], "native": [16]}
 
@@ -106,6 +112,7 @@ def test_any_company_gives_the_same_answer(
 ) -> None:
     model = load(checkpoints[family], dtype, arithmetic)
     alone = Alone(model)
+    adapters = adapter_refs(checkpoints[family], model)
     examples = 200 if request.config.getoption("-m") == "nightly" else 8
 
     @given(
@@ -114,8 +121,13 @@ def test_any_company_gives_the_same_answer(
         chance=st.randoms(use_true_random=False),
     )
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
-    def check(wanted: list[EngineRequest], limits: LaneLimits, chance: random.Random) -> None:
-        named = [replace(one, id=str(index)) for index, one in enumerate(wanted)]
+    def check(
+        wanted: list[tuple[EngineRequest, int | None]], limits: LaneLimits, chance: random.Random
+    ) -> None:
+        named = [
+            replace(one, id=str(index), adapter=None if which is None else adapters[which])
+            for index, (one, which) in enumerate(wanted)
+        ]
         outcomes = answer(model, limits, named, chance)
         for one in named:
             assert outcomes[one.id] == alone(one)
@@ -141,7 +153,8 @@ def test_the_fixed_workload_meets_every_circumstance(checkpoints: dict[str, Path
     """What the process comparison runs: preemption, prefix hits and chunks must be in it."""
     model = load(checkpoints["llama"], "fp32", "reference")
     lane, _ = make_lane(model, FIXED_LIMITS)
-    waiting, cached, preempted, most = list(fixed_workload()), 0, 0, 0
+    workload = fixed_workload(adapter_refs(checkpoints["llama"], model))
+    waiting, cached, preempted, evicted, most = list(workload), 0, 0, 0, 0
     chance = random.Random(3)
 
     def tell(event: object) -> None:
@@ -154,11 +167,13 @@ def test_the_fixed_workload_meets_every_circumstance(checkpoints: dict[str, Path
             lane.add(waiting.pop(0), 0.0)
         stats = lane.step(tell)
         preempted += stats.preempted
+        evicted += stats.adapters.evictions if stats.adapters else 0
         most = max(most, stats.sequences)
     assert cached > 0
     assert preempted > 0
+    assert evicted > 0
     assert most > 2
-    assert max(len(one.prompt_ids) for one in fixed_workload()) > FIXED_LIMITS.max_batch_tokens
+    assert max(len(one.prompt_ids) for one in workload) > FIXED_LIMITS.max_batch_tokens
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -173,7 +188,8 @@ def test_drafts_change_nothing(
 ) -> None:
     model = load(checkpoints[family], dtype, arithmetic)
     nightly = request.config.getoption("-m") == "nightly"
-    wanted = repeating_workload()[:: 1 if nightly else 7]
+    adapters = adapter_refs(checkpoints[family], model)
+    wanted = repeating_workload(adapters)[:: 1 if nightly else 7]
     # Not room for six of them at a time, so that some are put back.
     limits = LaneLimits(num_blocks=9, max_batch_tokens=70, max_sequences=6, queue_timeout=1e9)
     steps: list[StepStats] = []
@@ -207,7 +223,7 @@ def test_threads_and_restarts_change_nothing(
     family: str, dtype: str, checkpoints: dict[str, Path]
 ) -> None:
     """Of NumPy."""
-    here = digest(load(checkpoints[family], dtype, "reference"))
+    here = digest(load(checkpoints[family], dtype, "reference"), checkpoints[family])
     for threads in ("1", "2", "5"):
         environment = {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
         command = [checkpoints[family], dtype, "reference", "1"]
@@ -221,7 +237,7 @@ def test_threads_restarts_and_instructions_change_nothing(
     family: str, dtype: str, checkpoints: dict[str, Path]
 ) -> None:
     """Of the kernels. bfloat16 alone has instructions of its own on some CPUs."""
-    here = digest(load(checkpoints[family], dtype, "native"))
+    here = digest(load(checkpoints[family], dtype, "native"), checkpoints[family])
     best = instruction_set()
     other = best if dtype == "bf16" or "avx2" not in instruction_sets() else "avx2"
     for threads, instructions in (("1", best), ("2", other), ("5", best)):

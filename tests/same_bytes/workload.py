@@ -16,22 +16,45 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from homerun.engine.adapter_slots import AdapterSlots
 from homerun.engine.lane import Lane, LaneLimits, StepStats
 from homerun.engine.runner import Runner
 from homerun.engine.scheduler import Run
-from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Produced
+from homerun.engine.sequence import AdapterRef, Ended, EngineRequest, Event, Failed, Produced
 from homerun.model.dtypes import kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.native import configure
 from homerun.types import SamplingParams
 from tests.arithmetic import ops_named
+from tests.random_adapters import ALL, ATTENTION, reference
 
+ADAPTER_ROOM = 1 << 19
+"""Bytes; the largest of the adapters fits."""
 WINDOW = 512  # twice the trained length of the checkpoints: the scaled variant has a meaning
 
 
 def load(directory: Path, dtype: str, arithmetic: str) -> LoadedModel:
     return load_model(directory, dtype=dtype, max_model_len=WINDOW, ops=ops_named(arithmetic))
+
+
+ADAPTERS = (
+    {"targets": ALL, "ranks": 8},
+    {"targets": ["q_proj", "v_proj"], "ranks": 16},
+    {"targets": ALL, "ranks": {name: 1 + 4 * i for i, name in enumerate(ALL)}},
+    {"targets": ["o_proj", "down_proj"], "ranks": 3},
+    {"targets": ATTENTION, "ranks": 32, "layers": [1]},
+)
+
+
+def adapter_refs(directory: Path, model: LoadedModel) -> list[AdapterRef]:
+    """Packed adapters of several ranks and targets beside the checkpoint."""
+    place = directory / f"adapters-{model.config.dtype}"
+    place.mkdir(exist_ok=True)
+    return [
+        reference(place, model.config, i + 1, strength=0.3, **kind)
+        for i, kind in enumerate(ADAPTERS)
+    ]
 
 
 class Recording:
@@ -57,8 +80,11 @@ class Recording:
 def make_lane(model: LoadedModel, limits: LaneLimits) -> tuple[Lane, Recording]:
     kv_dtype = kv_dtype_for(model.config.dtype)
     cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
-    recording = Recording(Runner(model, cache))
-    return Lane("tiny", recording, model.revision, limits), recording
+    runner = Runner(model, cache)
+    recording = Recording(runner)
+    # Room for about two of the adapters, so that they come and go.
+    slots = AdapterSlots(runner.load_adapter, ADAPTER_ROOM, start=lambda work: work())
+    return Lane("tiny", recording, model.revision, limits, slots), recording
 
 
 def answer(
@@ -122,7 +148,8 @@ FIXED_LIMITS = LaneLimits(num_blocks=12, max_batch_tokens=24, max_sequences=5, q
 """Narrow enough for the fixed workload to meet chunks, prefix hits and preemption."""
 
 
-def fixed_workload() -> list[EngineRequest]:
+def fixed_workload(adapters: Sequence[AdapterRef]) -> list[EngineRequest]:
+    """In fours: of the base model, then mostly of one adapter each."""
     chance = random.Random(11)
     shared = [chance.randrange(4, 300) for _ in range(70)]
     return [
@@ -131,19 +158,20 @@ def fixed_workload() -> list[EngineRequest]:
             model="tiny",
             prompt_ids=(
                 *shared[: 23 * (i % 4)],
-                *(chance.randrange(4, 300) for _ in range(1 + 9 * i)),
+                *(chance.randrange(4, 300) for _ in range(1 + 9 * (i % 10))),
             ),
             max_tokens=10,
             sampling=SamplingParams(temperature=0.0 if i % 3 == 0 else 0.9, top_p=0.95),
             seed=i + 1,
             stop_ids=frozenset(),
             rope_variant=i % 2,
+            adapter=adapters[(i // 4 * 2 + i % 4 // 3) % len(adapters)] if i // 4 else None,
         )
-        for i in range(10)
+        for i in range(16)
     ]
 
 
-def repeating_workload() -> list[EngineRequest]:
+def repeating_workload(adapters: Sequence[AdapterRef]) -> list[EngineRequest]:
     """Prompts in circles and penalties that keep an answer in them, or drive it out of them."""
     chance = random.Random(12)
     grid = itertools.product(
@@ -169,16 +197,19 @@ def repeating_workload() -> list[EngineRequest]:
             seed=seed,
             stop_ids=frozenset({2, 3, *range(4 + i, 300, 60)}),
             rope_variant=i % 2,
+            adapter=adapters[i % len(adapters)] if i % 4 else None,
         )
         for i, (temperature, repetition, (frequency, presence), seed) in enumerate(grid)
     ]
 
 
-def digest(model: LoadedModel) -> str:
-    outcome = answer(model, FIXED_LIMITS, fixed_workload(), random.Random(3))
+def digest(model: LoadedModel, directory: Path) -> str:
+    workload = fixed_workload(adapter_refs(directory, model))
+    outcome = answer(model, FIXED_LIMITS, workload, random.Random(3))
     return hashlib.sha256(repr(sorted(outcome.items())).encode()).hexdigest()
 
 
 if __name__ == "__main__":
     configure(int(sys.argv[4]), sys.argv[5] if len(sys.argv) > 5 else None)
-    sys.stdout.write(digest(load(Path(sys.argv[1]), sys.argv[2], sys.argv[3])) + "\n")
+    place = Path(sys.argv[1])
+    sys.stdout.write(digest(load(place, sys.argv[2], sys.argv[3]), place) + "\n")

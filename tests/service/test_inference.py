@@ -23,6 +23,7 @@ from homerun.service import inference
 from homerun.service.adapters import AdapterService
 from homerun.service.inference import Generation, InferenceService
 from homerun.service.models import ROOKIE, ModelSpec, ServedModels, load_models
+from homerun.service.packed_adapters import PackedAdapters
 from homerun.settings import Settings
 from homerun.store.adapters import AdapterStore
 from homerun.text.detokenizer import Detokenizer
@@ -52,8 +53,14 @@ def settings(**changes: object) -> Settings:
 
 
 def make_service(models: ServedModels, chosen: Settings) -> InferenceService:
-    adapters = AdapterService(AdapterStore(chosen.home), models.catalog, models.bases, chosen)
-    return InferenceService(models, Metrics("test"), adapters, max_queue=chosen.max_queue)
+    store = AdapterStore(chosen.home)
+    adapters = AdapterService(store, models.catalog, models.bases, chosen)
+    packed = PackedAdapters(store, chosen.home, grace=0)
+    service = InferenceService(
+        models, Metrics("test"), adapters, packed, max_queue=chosen.max_queue
+    )
+    adapters.on_ready = service.prepare
+    return service
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ _TABLE: dict[type[HomerunError], tuple[int, int, _Form]] = {
     errors.AdapterNotReady: (3039, 400, _Form.PLAIN),
     errors.AdapterIncompatible: (3030, 400, _Form.PLAIN),
     errors.StorageFull: (3043, 507, _Form.UPSTREAM),
+    errors.AdapterUnavailable: (3043, 500, _Form.UPSTREAM),
     errors.ContextOverflow: (5021, 413, _Form.UPSTREAM),
     errors.BodyTimeout: (3007, 408, _Form.UPSTREAM),
     errors.QueueFull: (3040, 429, _Form.UPSTREAM),

@@ -57,6 +57,7 @@ def _in_process(model: str, body: dict[str, Any], settings: Settings) -> Iterato
         from homerun.service.adapters import AdapterService
         from homerun.service.inference import InferenceService
         from homerun.service.models import ModelSpec, load_models
+        from homerun.service.packed_adapters import PackedAdapters
         from homerun.store.adapters import AdapterStore
         from homerun.types import Identity, TextDelta
 
@@ -66,7 +67,8 @@ def _in_process(model: str, body: dict[str, Any], settings: Settings) -> Iterato
             print(f"homerun: {note}", file=sys.stderr)
         store = AdapterStore(settings.home)
         adapters = AdapterService(store, models.catalog, models.bases, settings)
-        service = InferenceService(models, Metrics(__version__), adapters, max_queue=1)
+        packed = PackedAdapters(store, settings.home, grace=settings.queue_timeout + 60)
+        service = InferenceService(models, Metrics(__version__), adapters, packed, max_queue=1)
         service.open()
         try:
             import msgspec

@@ -17,6 +17,7 @@ from homerun.native import arithmetic, instruction_set, require_native, warning
 from homerun.service.adapters import AdapterService
 from homerun.service.inference import InferenceService
 from homerun.service.models import ROOKIE, ModelSpec, load_models
+from homerun.service.packed_adapters import PackedAdapters
 from homerun.settings import Settings
 from homerun.store.adapters import AdapterStore
 from homerun.store.tokens import open_token_store
@@ -40,7 +41,10 @@ def serve(specs: Sequence[str], settings: Settings) -> None:
     store = AdapterStore(settings.home, tokens.database if tokens else None)
     adapters = AdapterService(store, models.catalog, models.bases, settings)
     adapters.sweep()
-    inference = InferenceService(models, metrics, adapters, max_queue=settings.max_queue)
+    packed = PackedAdapters(store, settings.home, grace=settings.queue_timeout + 60)
+    packed.sweep(grace=0)
+    inference = InferenceService(models, metrics, adapters, packed, max_queue=settings.max_queue)
+    adapters.on_ready = inference.prepare
     state = AppState(
         settings=settings,
         catalog=models.catalog,

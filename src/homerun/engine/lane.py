@@ -15,6 +15,7 @@ from itertools import islice, zip_longest
 from typing import Any, Protocol
 
 from homerun.engine import sampler
+from homerun.engine.adapter_slots import AdapterActivity, AdapterSlots
 from homerun.engine.blocks import BlockPool
 from homerun.engine.scheduler import Run, Scheduler
 from homerun.engine.sequence import (
@@ -26,7 +27,7 @@ from homerun.engine.sequence import (
     Sequence,
     Started,
 )
-from homerun.errors import GenerationFailed, HomerunError, QueueTimeout
+from homerun.errors import AdapterUnavailable, GenerationFailed, HomerunError, QueueTimeout
 from homerun.types import FinishReason
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,8 @@ class StepStats:
     """Further rows, computed on the chance that they hold the next tokens."""
     accepted: int = 0
     """How many of them did."""
+    adapters: AdapterActivity | None = None
+    """What happened to adapters since the step before; None where the lane has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,12 @@ class LaneLoad:
     waiting: int
     free_blocks: int
     total_blocks: int
+    adapters: int = 0
+    """In memory."""
+    adapter_bytes: int = 0
+    """Of those, and of those being loaded."""
+    waiting_for_adapters: int = 0
+    """Sequences, of those that wait."""
 
 
 class Forward(Protocol):
@@ -99,24 +108,47 @@ class Forward(Protocol):
 class Lane:
     """Everything the engine keeps for one model. Used by one thread only."""
 
-    def __init__(self, name: str, runner: Forward, revision: str, limits: LaneLimits) -> None:
-        """`revision`: whatever besides tokens decides K and V (weights, dtypes)."""
+    def __init__(
+        self,
+        name: str,
+        runner: Forward,
+        revision: str,
+        limits: LaneLimits,
+        adapters: AdapterSlots | None = None,
+    ) -> None:
+        """`revision`: whatever besides tokens and adapter decides K and V (weights, dtypes).
+
+        `adapters` None: the model takes none.
+        """
         self.name = name
         self._limits = limits
         self._pool = BlockPool(limits.num_blocks, limits.block_size)
         self._runner = runner
+        self._adapters = adapters
+        self._stalled = False
         self._scheduler = Scheduler(
             self._pool,
             max_batch_tokens=limits.max_batch_tokens,
             max_sequences=limits.max_sequences,
             max_draft_rows=limits.max_draft_rows,
             revision=revision,
+            adapters=adapters,
         )
         self._by_id: dict[str, Sequence] = {}
 
     @property
     def busy(self) -> bool:
         return bool(self._by_id)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the next step can do nothing, until `listen`'s callable says that it can."""
+        return self._stalled
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """`wake` is called on another thread when a lane that is stalled may go on."""
+        if self._adapters is not None:
+            self._adapters.wake = wake
 
     @property
     def load(self) -> LaneLoad:
@@ -127,7 +159,14 @@ class Lane:
             self._scheduler.waiting_count,
             self._pool.free_count,
             self._pool.num_blocks,
+            *self._adapter_load(),
         )
+
+    def _adapter_load(self) -> tuple[int, int, int]:
+        if self._adapters is None:
+            return 0, 0, 0
+        waiting = self._scheduler.waiting_for_adapters
+        return self._adapters.resident_count, self._adapters.used_bytes, waiting
 
     @property
     def waiting_count(self) -> int:
@@ -138,6 +177,7 @@ class Lane:
         sequence = Sequence(request, arrived_at)
         self._scheduler.add(sequence)
         self._by_id[request.id] = sequence
+        self._stalled = False
 
     def fail(self, request_id: str, error: HomerunError, tell: Tell) -> None:
         """Ends a request at any stage; one that is already gone is left alone."""
@@ -157,6 +197,8 @@ class Lane:
         for sequence in self._scheduler.expired(began - self._limits.queue_timeout):
             self.fail(sequence.request.id, QueueTimeout(), tell)
         plan = self._scheduler.plan()
+        # Somebody waits and nobody runs: for adapters that are being loaded.
+        self._stalled = not plan.runs and not plan.broken
         for sequence in plan.started:
             tell(Started(sequence.request.id, began - sequence.arrived_at))
         for sequence, error in plan.broken:
@@ -180,6 +222,7 @@ class Lane:
             preempted=plan.preempted,
             drafted=plan.drafted,
             accepted=accepted,
+            adapters=self._adapters.activity() if self._adapters is not None else None,
         )
 
     def check_integrity(self) -> None:
@@ -267,6 +310,9 @@ class Lane:
         tell(Ended(sequence.request.id, reason, sequence.usage))
 
     def _blame(self, sequence: Sequence, error: Exception, tell: Tell) -> None:
+        if isinstance(error, AdapterUnavailable):
+            self.fail(sequence.request.id, error, tell)
+            return
         logger.error("request %s failed in a step", sequence.request.id, exc_info=error)
         self.fail(sequence.request.id, GenerationFailed(), tell)
 

@@ -59,6 +59,8 @@ class Engine:
         on_step: Callable[[StepStats], None] | None = None,
     ) -> None:
         self._lanes = {lane.name: lane for lane in lanes}
+        for lane in self._lanes.values():
+            lane.listen(self._nudge)
         self._outlet = outlet
         self._max_queue = max_queue
         self._on_step = on_step
@@ -66,6 +68,7 @@ class Engine:
         self._submits: list[_Submit] = []
         self._aborts: list[_Abort] = []
         self._wake = threading.Condition()
+        self._nudged = False
         self._stopping = False
         self._draining = False
         self._beat = time.monotonic()
@@ -133,9 +136,12 @@ class Engine:
         """Waits for something to do and carries out the commands; False when it is time to end."""
         events: list[Event] = []
         with self._wake:
-            while not (self._submits or self._aborts or self._stopping or self._busy()):
+            while not (self._submits or self._aborts or self._stopping or self._can_step()):
                 self._beat = time.monotonic()
                 self._wake.wait(IDLE_SECONDS)
+                if self._busy():
+                    break  # stalled: who has waited too long is told in the next step
+            self._nudged = False
             self._beat = time.monotonic()
             for submit in self._submits:
                 self._add(submit, events.append)
@@ -151,6 +157,15 @@ class Engine:
 
     def _busy(self) -> bool:
         return any(lane.busy for lane in self._lanes.values())
+
+    def _can_step(self) -> bool:
+        return self._nudged or any(lane.busy and not lane.stalled for lane in self._lanes.values())
+
+    def _nudge(self) -> None:
+        """What a lane waits for may be there; from any thread."""
+        with self._wake:
+            self._nudged = True
+            self._wake.notify()
 
     def _add(self, submit: _Submit, tell: Callable[[Event], None]) -> None:
         request = submit.request

@@ -6,9 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from homerun.engine.scheduler import Run
-from homerun.model.decoder import Batch, Segment
+from homerun.engine.sequence import AdapterRef
+from homerun.errors import CheckpointError
+from homerun.model.adapter_file import AdapterFile
+from homerun.model.decoder import AdapterRows, Batch, Segment
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel
+from homerun.model.ops.base import AdapterWeight
 
 
 class Runner:
@@ -17,6 +21,17 @@ class Runner:
     def __init__(self, model: LoadedModel, cache: KVCache) -> None:
         self._decoder = model.decoder
         self._cache = cache
+
+    def load_adapter(self, ref: AdapterRef) -> AdapterWeight:
+        """Maps a packed adapter, compares its checksums and so has it in memory. From any thread.
+
+        Raises CheckpointError.
+        """
+        file = AdapterFile(ref.path, self._decoder.config)
+        if file.version != ref.version:
+            raise CheckpointError(f"{ref.path.name} holds another adapter than was asked for")
+        file.verify()
+        return self._decoder.load_adapter(file.adapter)
 
     def forward(self, runs: Items[Run]) -> NDArray[np.float32]:
         """Computes the runs and writes their K and V, those of drafts too.
@@ -39,6 +54,7 @@ class Runner:
         slots: list[int] = []
         segments: list[Segment] = []
         sampled_rows: list[int] = []
+        adapter_rows: dict[str, tuple[AdapterWeight, list[int]]] = {}
         for run in runs:
             sequence, blocks = run.sequence, run.sequence.blocks
             first, start, rows = len(token_ids), sequence.computed, run.rows
@@ -49,6 +65,9 @@ class Runner:
             slots.extend(blocks[p // size] * size + p % size for p in positions[first:])
             # A copy: the sequence's own grows while others may still hold this one.
             segments.append(Segment(first, rows, start, np.array(blocks, dtype=np.int32)))
+            if (ref := sequence.request.adapter) is not None:
+                _, used = adapter_rows.setdefault(ref.version, (sequence.adapter, []))
+                used.extend(range(first, first + rows))
             if run.samples:
                 sampled_rows.extend(range(first + run.count - 1, first + rows))
         batch = Batch(
@@ -57,5 +76,9 @@ class Runner:
             np.array(rope_variants, dtype=np.int32),
             np.array(slots, dtype=np.int64),
             tuple(segments),
+            tuple(
+                AdapterRows(adapter, np.array(used, dtype=np.int32))
+                for adapter, used in adapter_rows.values()
+            ),
         )
         return batch, sampled_rows

@@ -8,14 +8,19 @@ that they are what comes next; they are taken into a plan that is made without t
 
 import logging
 from array import array
-from collections import deque
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 
+from homerun.engine.adapter_slots import AdapterSlots, SlotState
 from homerun.engine.blocks import BlockPool, next_key, root_key
-from homerun.engine.sequence import Sequence
+from homerun.engine.sequence import AdapterRef, Sequence
 
 logger = logging.getLogger(__name__)
+
+MAX_OVERTAKEN = 16
+"""How many later sequences may begin with other adapters before one that waits for room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,9 @@ class _Sketch:
 class Scheduler:
     """Waiting and running sequences of one model.
 
-    - First come, first served: the head of the queue is never overtaken.
+    - First come, first served: the head of the queue is never overtaken, but by those that do not
+      wait for an adapter while it does. If its adapter waits for room, which others must give up
+      first, only so many with other adapters come before it (`MAX_OVERTAKEN`).
     - Decoding sequences go first in every step, so a long prompt delays nobody by more than the
       rest of the step's token budget.
     - When blocks run out, the youngest running sequence gives up its own and goes back to the
@@ -98,16 +105,20 @@ class Scheduler:
         max_sequences: int,
         max_draft_rows: int,
         revision: str,
+        adapters: AdapterSlots | None = None,
     ) -> None:
+        """Without `adapters` no request may have one."""
         assert max_sequences <= max_batch_tokens
         self._pool = pool
         self._max_batch_tokens = max_batch_tokens
         self._max_sequences = max_sequences
         self._max_draft_rows = min(max_draft_rows, max_batch_tokens)
         self._revision = revision.encode()
-        # Both in order of arrival, and all that run before all that wait.
+        self._adapters = adapters
+        self._orders = count()
+        # Both in order of arrival; who waits for an adapter may be older than who runs.
         self._running: list[Sequence] = []
-        self._waiting: deque[Sequence] = deque()
+        self._waiting: list[Sequence] = []
 
     def __iter__(self) -> Iterator[Sequence]:
         """All living sequences."""
@@ -123,6 +134,16 @@ class Scheduler:
         return len(self._waiting)
 
     @property
+    def waiting_for_adapters(self) -> int:
+        """Sequences that could not run now whatever else there is room for. From any thread."""
+        refs = [one.request.adapter for one in self._waiting.copy()]
+        return sum(ref is not None and not self._is_ready(ref) for ref in refs)
+
+    def _is_ready(self, ref: AdapterRef) -> bool:
+        assert self._adapters is not None
+        return self._adapters.is_ready(ref)
+
+    @property
     def capacity(self) -> int:
         """Tokens that one sequence alone can hold."""
         return self._pool.num_blocks * self._pool.block_size
@@ -132,6 +153,10 @@ class Scheduler:
         request = sequence.request
         assert len(request.prompt_ids) + request.max_tokens <= self.capacity
         assert sequence.request.prompt_ids
+        sequence.order = next(self._orders)
+        if request.adapter is not None:
+            assert self._adapters is not None
+            self._adapters.want(sequence.order, request.adapter)
         self._waiting.append(sequence)
 
     def remove(self, sequence: Sequence) -> None:
@@ -140,6 +165,8 @@ class Scheduler:
             if sequence in place:
                 place.remove(sequence)
         self._release(sequence)
+        if self._adapters is not None and sequence.request.adapter is not None:
+            self._adapters.forget(sequence.order, sequence.request.adapter)
 
     def expired(self, before: float) -> list[Sequence]:
         """Never started sequences that arrived before the monotonic time `before`."""
@@ -158,23 +185,10 @@ class Scheduler:
                 except Exception as error:
                     sketch.broken.append((sequence, error))
                     self.remove(sequence)
-        while not sketch.preempted and self._waiting and sketch.budget:
-            if len(self._running) == self._max_sequences:
-                break
-            sequence = self._waiting[0]
-            try:
-                if not self._admit(sequence):
-                    break
-            except Exception as error:
-                sketch.broken.append((sequence, error))
-                self.remove(sequence)
-                continue
-            self._waiting.popleft()
-            self._running.append(sequence)
-            self._continue(sequence, sketch)
-            if not sequence.started:
-                sequence.started = True
-                sketch.started.append(sequence)
+        if self._adapters is not None:
+            self._adapters.advance()
+        if not sketch.preempted:
+            self._begin(sketch)
         self._add_drafts(sketch)
         return Plan(
             tuple(sketch.runs), tuple(sketch.started), sketch.preempted, tuple(sketch.broken)
@@ -205,6 +219,56 @@ class Scheduler:
         """Fails if any block is lost or held by nobody."""
         self._pool.check_integrity([sequence.blocks for sequence in self])
         assert all(not sequence.blocks for sequence in self._waiting)
+        for place in (self._running, self._waiting):
+            assert [one.order for one in place] == sorted(one.order for one in place)
+        if self._adapters is not None:
+            wanted = {one.order: one.request.adapter for one in self if one.request.adapter}
+            pinned = [one.request.adapter for one in self._running if one.request.adapter]
+            self._adapters.check_integrity(wanted, pinned)
+
+    def _begin(self, sketch: "_Sketch") -> None:
+        """Lets waiting sequences run, as long as they find room."""
+        overtaken: list[Sequence] = []
+        for sequence in self._waiting.copy():
+            if not sketch.budget or len(self._running) == self._max_sequences:
+                return
+            try:
+                state = self._adapter_state(sequence)
+                if state is SlotState.FAILED:
+                    raise self._adapter_error(sequence)
+                if state is SlotState.WAITING:
+                    overtaken.append(sequence)
+                has_adapter = sequence.request.adapter is not None
+                patient = all(one.overtaken < MAX_OVERTAKEN for one in overtaken)
+                if state is not SlotState.READY or (has_adapter and not patient):
+                    continue
+                if not self._admit(sequence):
+                    return
+            except Exception as error:
+                sketch.broken.append((sequence, error))
+                self.remove(sequence)
+                continue
+            self._waiting.remove(sequence)
+            insort(self._running, sequence, key=_order)
+            for one in overtaken if has_adapter else ():
+                one.overtaken += 1
+            self._continue(sequence, sketch)
+            if not sequence.started:
+                sequence.started = True
+                sketch.started.append(sequence)
+
+    def _adapter_state(self, sequence: Sequence) -> SlotState:
+        """Of its adapter; the base model is always ready."""
+        ref = sequence.request.adapter
+        if ref is None:
+            return SlotState.READY
+        assert self._adapters is not None
+        return self._adapters.state(ref)
+
+    def _adapter_error(self, sequence: Sequence) -> Exception:
+        assert self._adapters is not None
+        assert sequence.request.adapter is not None
+        return self._adapters.error(sequence.request.adapter)
 
     def _continue(self, sequence: Sequence, sketch: "_Sketch") -> None:
         """Puts the next pending tokens of a running sequence into the sketch, if they find room."""
@@ -259,6 +323,9 @@ class Scheduler:
             self._release(sequence)
             return False
         sequence.computed = len(sequence.blocks) * size
+        if sequence.request.adapter is not None:
+            assert self._adapters is not None
+            sequence.adapter = self._adapters.pin(sequence.request.adapter)
         if not sequence.started:
             sequence.cached_tokens = sequence.computed
         return True
@@ -275,7 +342,7 @@ class Scheduler:
             victim = self._running.pop()
             victims.append(victim)
             self._release(victim)
-            self._waiting.appendleft(victim)
+            insort(self._waiting, victim, key=_order)
             if victim is sequence:
                 return victims
 
@@ -283,6 +350,11 @@ class Scheduler:
         self._pool.release(sequence.blocks)
         sequence.blocks = array("i")
         sequence.computed = 0
+        if sequence.adapter is not None:
+            assert self._adapters is not None
+            assert sequence.request.adapter is not None
+            sequence.adapter = None
+            self._adapters.unpin(sequence.request.adapter)
 
     def _extend_keys(self, sequence: Sequence, blocks: int) -> None:
         size = self._pool.block_size
@@ -294,4 +366,10 @@ class Scheduler:
 
     def _root(self, sequence: Sequence) -> bytes:
         request = sequence.request
-        return root_key(self._revision, bytes([request.rope_variant]), request.cache_scope)
+        adapter = request.adapter.version.encode() if request.adapter is not None else b""
+        variant = bytes([request.rope_variant])
+        return root_key(self._revision, variant, request.cache_scope, adapter)
+
+
+def _order(sequence: Sequence) -> int:
+    return sequence.order

@@ -5,11 +5,24 @@ Plain data: token ids and counts. Knows no text, no arrays, no threads.
 
 from array import array
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from homerun.engine.drafts import PromptLookup
 from homerun.engine.sampler import Chooser
 from homerun.errors import HomerunError
 from homerun.types import FinishReason, SamplingParams, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterRef:
+    """A packed adapter of the request's model."""
+
+    version: str
+    """Hex digest of its contents: equal versions are one adapter, whatever they are called."""
+    path: Path
+    nbytes: int
+    """Of the packed file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +42,9 @@ class EngineRequest:
     rope_variant: int = 0
     """0 = trained positions, 1 = scaled for windows beyond the trained length."""
     cache_scope: bytes = b""
-    """What besides tokens must agree for a prefix to be shared: account, adapter version."""
+    """What besides tokens and adapter must agree for a prefix to be shared: the account."""
+    adapter: AdapterRef | None = None
+    """None is the base model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,12 @@ class Sequence:
     """Cache blocks in order of position, as int32."""
     block_keys: list[bytes] = field(default_factory=list[bytes])
     """Prefix-cache keys of the full blocks seen so far, in order of position."""
+    order: int = -1
+    """Its place in the order of arrival."""
+    adapter: Any = None
+    """The request's adapter, loaded, while the sequence runs."""
+    overtaken: int = 0
+    """How many later sequences began with an adapter while this one waited for room for its own."""
     cached_tokens: int = 0
     """Prompt tokens that the prefix cache answered at first admission."""
     started: bool = False

@@ -10,10 +10,18 @@ import numpy as np
 from homerun.model.config import ModelConfig
 from homerun.model.dtypes import F32, I32, I64, Tensor
 from homerun.model.kv_cache import KVCache
-from homerun.model.ops.base import LinearWeight, Ops, Segment
+from homerun.model.lora import DOWN, GATE_UP, OUTPUT, QKV, SITES, PackedAdapter
+from homerun.model.ops.base import (
+    AdapterRows,
+    AdapterWeight,
+    Additions,
+    LinearWeight,
+    Ops,
+    Segment,
+)
 from homerun.model.rope import RopeTables
 
-__all__ = ["Batch", "Decoder", "DecoderWeights", "LayerWeights", "Segment"]
+__all__ = ["AdapterRows", "Batch", "Decoder", "DecoderWeights", "LayerWeights", "Segment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,8 @@ class Batch:
     """int64 [M]: where a row's key and value go, block · block_size + offset; no slot twice."""
     segments: tuple[Segment, ...]
     """Which rows are one sequence; every row is in one segment."""
+    adapters: tuple[AdapterRows, ...] = ()
+    """Which rows use an adapter; the others are the base model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,7 @@ class Decoder:
     def forward(self, batch: Batch, cache: KVCache) -> F32:
         """Hidden rows float32 [M, hidden] before the final norm; writes keys and values.
 
-        Each row depends only on its own sequence: the ids up to it and the RoPE variant.
+        Each row depends only on its own sequence: the ids up to it, the RoPE variant, the adapter.
         """
         assert sum(segment.rows for segment in batch.segments) == len(batch.token_ids)
         ops, eps = self._ops, self.config.rms_norm_eps
@@ -81,14 +91,30 @@ class Decoder:
             x = ops.embed(self._weights.embedding, batch.token_ids, self._weights.embedding_scale)
             cosines, sines = self._rope.rotations(batch.positions, batch.rope_variants)
             plan = ops.plan_attention(batch.segments, cache.block_size)
+            additions = self._additions(batch)
             for index, layer in enumerate(self._weights.layers):
-                qkv = ops.norm_linear(x, layer.input_norm, eps, layer.qkv)
+                of_site = [additions.get(index * SITES + site) for site in range(SITES)]
+                qkv = ops.norm_linear(x, layer.input_norm, eps, layer.qkv, of_site[QKV])
                 queries = ops.rotate_and_store(qkv, cosines, sines, cache, index, batch.slots)
                 mixed = ops.attention(queries, cache, index, plan)
-                ops.linear_add(mixed, layer.output, x)
-                gate_up = ops.norm_linear(x, layer.post_attention_norm, eps, layer.gate_up)
-                ops.gated_linear_add(gate_up, self.config.activation, layer.down, x)
+                ops.linear_add(mixed, layer.output, x, of_site[OUTPUT])
+                gate_up = ops.norm_linear(
+                    x, layer.post_attention_norm, eps, layer.gate_up, of_site[GATE_UP]
+                )
+                ops.gated_linear_add(gate_up, self.config.activation, layer.down, x, of_site[DOWN])
         return x
+
+    def load_adapter(self, adapter: PackedAdapter) -> AdapterWeight:
+        """An adapter of this decoder in the form a batch takes. From any thread."""
+        return self._ops.load_adapter(adapter)
+
+    def _additions(self, batch: Batch) -> dict[int, Additions]:
+        """By place; empty where no row uses an adapter."""
+        if not batch.adapters:
+            return {}
+        plan = self._ops.plan_adapters(batch.adapters)
+        places = {place for use in batch.adapters for place in use.adapter.places}
+        return {place: Additions(plan, place) for place in places}
 
     def logits(self, hidden_rows: F32) -> F32:
         """Any rows of `forward`'s result [R, hidden] -> logits float32 [R, vocab]."""

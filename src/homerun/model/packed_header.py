@@ -2,18 +2,15 @@
 
 Knows the format to the byte; knows nothing of reading or writing contents. A packed file is
 
-    "HOMERUNW", version (uint32), length of the header (uint64), SHA-256 of the header
-    the header: JSON, padded with spaces to the next multiple of 4 KiB of the file
+    a head as `framed_header` has it, "HOMERUNW"
     the arrays, each at a multiple of 4 KiB, zeros in between
 
-Numbers are little-endian. Where each array lies follows from config.json and the header's few
+Where each array lies follows from config.json and the header's few
 facts; a header that says otherwise is refused, so that nothing in it needs to be trusted.
 """
 
-import hashlib
 import json
 import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,8 +19,10 @@ import numpy as np
 
 from homerun import __version__
 from homerun.errors import CheckpointError
+from homerun.model import framed_header
 from homerun.model.config import ModelConfig
 from homerun.model.dtypes import NUMPY_TYPES, DType, FloatDType, parse_dtype
+from homerun.model.framed_header import FileKind, parse_checksum, to_page
 from homerun.model.json_fields import Fields, parse_json_object
 from homerun.model.packing import LAYOUT, panels_shape, scales_shape, stored_type
 from homerun.model.quantize import GROUP_LIMIT, check_groups
@@ -31,14 +30,10 @@ from homerun.model.safetensors_file import display
 from homerun.model.weight_source import parts
 
 FILE_NAME = "model.homerun"
-MAGIC = b"HOMERUNW"
 VERSION = 1
-PAGE = 4096
 SCALES = ".scales"
-_PREAMBLE = struct.Struct("<8sIQ32s")
-_LENGTH_LIMIT = 64 << 20
-"""Bytes; the header of a model of 1,024 layers has 2 MB."""
 IMPORT_AGAIN = "run homerun models import again"
+_KIND = FileKind(b"HOMERUNW", VERSION, "a packed file of homerun", IMPORT_AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +112,7 @@ def arrange(config: ModelConfig, facts: Facts) -> tuple[StoredArray, ...]:
 
 def encode(config: ModelConfig, facts: Facts, checksums: Sequence[int]) -> bytes:
     """Everything before the arrays. Its length does not depend on the values of `checksums`."""
-    values = {
+    values: dict[str, object] = {
         "written_by": __version__,
         "layout": LAYOUT,
         "family": config.family,
@@ -132,34 +127,12 @@ def encode(config: ModelConfig, facts: Facts, checksums: Sequence[int]) -> bytes
             for array, checksum in zip(arrange(config, facts), checksums, strict=True)
         ],
     }
-    text = json.dumps(values, separators=(",", ":")).encode()
-    header = text.ljust(to_page(_PREAMBLE.size + len(text)) - _PREAMBLE.size)
-    preamble = _PREAMBLE.pack(MAGIC, VERSION, len(header), hashlib.sha256(header).digest())
-    return preamble + header
+    return framed_header.encode(_KIND, values)
 
 
 def read_text(data: memoryview, source: str) -> tuple[bytes, int]:
-    """The header's JSON out of a file's bytes, undamaged, and where the arrays begin.
-
-    Raises CheckpointError.
-    """
-    if len(data) < _PREAMBLE.size or bytes(data[: len(MAGIC)]) != MAGIC:
-        raise CheckpointError(f"{source} is not a packed file of homerun")
-    _, version, length, digest = _PREAMBLE.unpack_from(data)
-    header = bytes(data[_PREAMBLE.size : _PREAMBLE.size + min(length, _LENGTH_LIMIT)])
-    if version != VERSION:
-        raise CheckpointError(
-            f"{source} has format {version}, written by homerun {_writer(header)}; "
-            f"this is homerun {__version__}, which reads format {VERSION}: {IMPORT_AGAIN}"
-        )
-    if len(header) != length:
-        raise CheckpointError(f"{source} is cut off in its header, or damaged: {IMPORT_AGAIN}")
-    if hashlib.sha256(header).digest() != digest:
-        raise CheckpointError(f"{source}: the header is damaged: {IMPORT_AGAIN}")
-    start = _PREAMBLE.size + length
-    if start % PAGE:
-        raise CheckpointError(f"{source}: the arrays begin at byte {start}, which is no page")
-    return header, start
+    """`framed_header.read_text` of a packed file."""
+    return framed_header.read_text(_KIND, data, source)
 
 
 def parse(text: bytes, config: ModelConfig, source: str) -> PackedHeader:
@@ -207,11 +180,6 @@ def parse_facts(fields: Fields) -> Facts:
     return Facts(dtype, embedding_dtype, weight_group, activation_group, source, digest)
 
 
-def to_page(size: int) -> int:
-    """`size` rounded up to a multiple of 4 KiB."""
-    return -(-size // PAGE) * PAGE
-
-
 def _described(array: StoredArray) -> dict[str, object]:
     return {
         "name": array.name,
@@ -238,17 +206,4 @@ def _checksum(entry: object, array: StoredArray, source: str) -> int:
             f"{source}: an array has {what} where config.json needs {array.name} "
             f"{array.dtype} {list(array.shape)} at {array.offset}"
         )
-    try:
-        if not isinstance(checksum, str) or len(checksum) != 16:
-            raise ValueError
-        return int(checksum, 16)
-    except ValueError:
-        raise CheckpointError(f"{source}: {array.name} has no checksum") from None
-
-
-def _writer(header: bytes) -> str:
-    """Version of homerun that wrote a header of another format, as far as it can be read."""
-    try:
-        return display(str(parse_json_object(header, "").get("written_by", "of another version")))
-    except CheckpointError:
-        return "of another version"
+    return parse_checksum(checksum, f"{source}: {array.name}")

@@ -5,7 +5,7 @@ Knows the rules of names, bases and states; knows no HTTP, no SQL and none of an
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from homerun.errors import (
@@ -61,6 +61,8 @@ class AdapterService:
         self._served = served
         self._limits = AdapterLimits(settings.adapter_rank, settings.adapter_limit)
         self._max_adapters = settings.max_adapters
+        self.on_ready: Callable[[StoredAdapter], None] = lambda _: None
+        """Called with an adapter that an upload has just made ready, before it is answered."""
 
     def create(
         self, account: str, name: str, model: str, description: str = "", *, public: bool = False
@@ -139,7 +141,10 @@ class AdapterService:
             raise
         finally:
             lease.close()
-        return self._store.settle(adapter, reason=None)
+        adapter = self._store.settle(adapter, reason=None)
+        if adapter.state is AdapterState.READY:
+            self.on_ready(adapter)
+        return adapter
 
     # Requests.
 

@@ -9,11 +9,20 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from homerun.engine.adapter_slots import NOTHING_HAPPENED
 from homerun.engine.lane import StepStats
 from homerun.engine.loop import Engine, Health
-from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Produced, Started
+from homerun.engine.sequence import (
+    AdapterRef,
+    Ended,
+    EngineRequest,
+    Event,
+    Failed,
+    Produced,
+    Started,
+)
 from homerun.errors import (
-    AdapterNotReady,
+    AdapterUnavailable,
     BadInput,
     ContextOverflow,
     GenerationFailed,
@@ -27,6 +36,8 @@ from homerun.service.adapters import AdapterService
 from homerun.service.catalog import Catalog
 from homerun.service.inbox import Inbox
 from homerun.service.models import ServedModel, ServedModels, fetching_command
+from homerun.service.packed_adapters import PackedAdapters
+from homerun.store.adapters import StoredAdapter
 from homerun.text.conversation import join_raw
 from homerun.text.detokenizer import Detokenizer
 from homerun.types import (
@@ -53,6 +64,7 @@ class InferenceService:
         models: ServedModels,
         metrics: Metrics,
         adapters: AdapterService,
+        packed: PackedAdapters,
         *,
         max_queue: int,
     ) -> None:
@@ -60,6 +72,7 @@ class InferenceService:
         self._served = models.by_name
         self._metrics = metrics
         self._adapters = adapters
+        self._packed = packed
         self._inboxes: dict[str, Inbox] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engine = Engine(
@@ -92,6 +105,12 @@ class InferenceService:
                 free_blocks=load.free_blocks,
                 total_blocks=load.total_blocks,
             )
+            self._metrics.adapter_load(
+                load.model,
+                resident=load.adapters,
+                resident_bytes=load.adapter_bytes,
+                waiting=load.waiting_for_adapters,
+            )
 
     async def start(
         self, request: GenerateRequest, identity: Identity, request_id: str
@@ -102,8 +121,9 @@ class InferenceService:
         """
         self._loop = asyncio.get_running_loop()
         served = self._find(request)
+        adapter: AdapterRef | None = None
         if request.lora is not None:
-            self._check_adapter(request.lora, served, identity)
+            adapter = await self._find_adapter(request.lora, served, identity)
         prompt_ids = await asyncio.to_thread(_encode, request, served)
         if not prompt_ids:
             raise BadInput("the prompt has no tokens")
@@ -121,6 +141,7 @@ class InferenceService:
             stop_ids=served.stop_ids,
             rope_variant=int(total > served.trained_context),
             cache_scope=identity.account.encode(),
+            adapter=adapter,
         )
         inbox = Inbox()
         self._inboxes[request_id] = inbox
@@ -128,7 +149,10 @@ class InferenceService:
             self._engine.submit(engine_request)
             event = await inbox.get()
             if isinstance(event, Failed):
-                raise event.error
+                error = event.error
+                if adapter is not None and isinstance(error, AdapterUnavailable) and error.damaged:
+                    self._packed.discard(adapter)
+                raise error
         except BaseException:
             self._forget(request_id)
             raise
@@ -158,11 +182,28 @@ class InferenceService:
             )
         return served
 
-    def _check_adapter(self, key: str, served: ServedModel, identity: Identity) -> None:
-        """Raises what `AdapterService.resolve` raises. A stand-in leaves its adapters alone."""
+    async def _find_adapter(
+        self, key: str, served: ServedModel, identity: Identity
+    ) -> AdapterRef | None:
+        """Raises what `AdapterService.resolve` and `PackedAdapters.reference` raise.
+
+        None for a stand-in, which leaves its adapters alone.
+        """
         adapter = self._adapters.resolve(identity.account, key, served.name)
-        if served.stand_in is None:
-            raise AdapterNotReady(f"Finetune {adapter.name}: adapters are not applied yet")
+        if served.stand_in is not None:
+            return None
+        return await asyncio.to_thread(self._packed.reference, adapter, served.base)
+
+    def prepare(self, adapter: StoredAdapter) -> None:
+        """Packs an adapter of a model that is served, so that its first request need not."""
+        served = self._served.get(adapter.model)
+        if served is None or served.stand_in is not None:
+            return
+        try:
+            self._packed.reference(adapter, served.base)
+        except Exception:
+            # The upload is good; what is wrong is told to the first request, which tries again.
+            logger.exception("adapter %s could not be packed", adapter.id)
 
     def _forget(self, request_id: str) -> None:
         """Ends the request wherever it is; harmless when it is over."""
@@ -192,6 +233,15 @@ class InferenceService:
             drafted=stats.drafted,
             accepted=stats.accepted,
         )
+        if stats.adapters is not None and stats.adapters != NOTHING_HAPPENED:
+            self._metrics.adapters(
+                stats.model,
+                load_seconds=stats.adapters.load_seconds,
+                failures=stats.adapters.failures,
+                evictions=stats.adapters.evictions,
+                hits=stats.adapters.hits,
+                misses=stats.adapters.misses,
+            )
 
 
 class Generation:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from homerun.engine.adapter_slots import AdapterSlots
 from homerun.engine.lane import BLOCK_SIZE, MAX_DRAFT_ROWS, Lane, LaneLimits
 from homerun.engine.runner import Runner
 from homerun.errors import CheckpointError, ConfigurationError
@@ -174,10 +175,21 @@ def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> FloatDType:
     return dtype or kv_dtype_for(config.dtype)
 
 
-def make_lane(name: str, model: LoadedModel, kv_dtype: FloatDType, limits: LaneLimits) -> Lane:
-    """A lane of the engine for a loaded model, with its KV cache."""
+def make_lane(
+    name: str,
+    model: LoadedModel,
+    kv_dtype: FloatDType,
+    limits: LaneLimits,
+    adapter_memory: int | None = None,
+) -> Lane:
+    """A lane of the engine for a loaded model, with its KV cache and room for its adapters.
+
+    `adapter_memory` in bytes; None for a model that takes no adapters.
+    """
     cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
-    return Lane(name, Runner(model, cache), f"{model.revision}/{kv_dtype}", limits)
+    runner = Runner(model, cache)
+    adapters = None if adapter_memory is None else AdapterSlots(runner.load_adapter, adapter_memory)
+    return Lane(name, runner, f"{model.revision}/{kv_dtype}", limits, adapters)
 
 
 def _is_elsewhere(spec: ModelSpec, catalog: Catalog, library: Library) -> bool:
@@ -266,7 +278,7 @@ def _load(
         queue_timeout=settings.queue_timeout,
         max_draft_rows=MAX_DRAFT_ROWS if settings.speculation else 0,
     )
-    return served, make_lane(entry.name, model, kv_dtype, limits)
+    return served, make_lane(entry.name, model, kv_dtype, limits, settings.adapter_memory)
 
 
 def _dtype(name: str, text: str | None) -> DType | None:

@@ -154,6 +154,11 @@ class AdapterStore:
         """The public ones that can be used, oldest first."""
         return self._select("public AND state = 'ready'", ())
 
+    def versions(self) -> frozenset[str]:
+        """Of all adapters that are ready."""
+        rows = self._database.read("SELECT version FROM adapters WHERE version IS NOT NULL", ())
+        return frozenset(version for (version,) in rows)
+
     @contextmanager
     def new_file(self) -> Generator[NewFile]:
         """A file to write an upload to; at the end it is gone if no row names it.

@@ -129,8 +129,13 @@ def engine(
             help="int8, bf16, fp16 or fp32.  [default: as the catalog says; int8 for a --shape]"
         ),
     ] = None,
-    adapters: Annotated[int, typer.Option(min=0, help="Not served yet: 0 only.")] = 0,
-    rank: Annotated[int, typer.Option(min=0, help="Of the adapters: 0 only.")] = 0,
+    adapters: Annotated[
+        int, typer.Option(min=0, help="LoRA adapters that the sequences use in turn.")
+    ] = 0,
+    rank: Annotated[int, typer.Option(min=1, help="Of each adapter.")] = 16,
+    adapter_targets: Annotated[
+        str, typer.Option(help="attention (q, k, v, o) or all linear layers.")
+    ] = "attention",
     as_json: Json = False,
 ) -> None:
     """Measure prefill and decode of one model in this process, without HTTP.
@@ -141,8 +146,11 @@ def engine(
     decode; it is the median over the rounds, with minimum and maximum. Overhead is the share of
     the time outside the kernels. Between steps a probe reads the weights' file with all threads:
     GB/s of a step stand against that, GMAC/s of the linears against the peak of their instruction.
-    A prefill runs in steps of at most HOMERUN_MAX_BATCH_TOKENS tokens, as in the server.
+    A prefill runs in steps of at most HOMERUN_MAX_BATCH_TOKENS tokens, as in the server. With
+    --adapters every round comes after one without them, and the table says what share of the base
+    model's speed is left.
     """
+    from homerun.cli.bench.adapters import Adapters
     from homerun.cli.bench.engine import engine as command
     from homerun.cli.bench.engine import show
     from homerun.cli.bench.steps import Job
@@ -150,14 +158,15 @@ def engine(
 
     if phase not in ("prefill", "decode", "both"):
         raise ConfigurationError(f"{phase} is not one of prefill, decode, both")
-    if adapters or rank:
-        raise ConfigurationError("adapters cannot be served yet: leave out --adapters and --rank")
+    wanted = Adapters(adapters, rank, adapter_targets) if adapters else None
     jobs: list[Job] = []
     if phase != "decode":
         jobs.append(Job("prefill", tokens, 0 if context is None else context, batch))
     if phase != "prefill":
         jobs.append(Job("decode", tokens, 128 if context is None else context, batch))
-    show(command(model, shape, jobs, settings_from(dtype=dtype), repeat=repeat), as_json=as_json)
+    settings = settings_from(dtype=dtype)
+    results = command(model, shape, jobs, settings, repeat=repeat, adapters=wanted)
+    show(results, as_json=as_json)
 
 
 @app.command()

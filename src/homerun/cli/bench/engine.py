@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from homerun import __version__
+from homerun.cli.bench.adapters import Adapters, random_adapters
 from homerun.cli.bench.figures import rounded, table
 from homerun.cli.bench.limits import Probe, amx_kind, peak, peak_kind, work_done
 from homerun.cli.bench.machine import machine, process_seconds, resident_bytes, rss_bytes
 from homerun.cli.bench.shapes import random_model
 from homerun.cli.bench.steps import PROBE_VARIATION, Instruments, Job, Measurement, measure
 from homerun.engine.lane import LaneLimits
+from homerun.engine.sequence import AdapterRef
 from homerun.model.config import ModelConfig
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
@@ -48,9 +51,17 @@ class Subject:
 
 
 def engine(
-    model: str, shape: str | None, jobs: Sequence[Job], settings: Settings, *, repeat: int
+    model: str,
+    shape: str | None,
+    jobs: Sequence[Job],
+    settings: Settings,
+    *,
+    repeat: int,
+    adapters: Adapters | None = None,
 ) -> list[dict[str, Any]]:
     """The results of the jobs, in order: of the model, or of random weights of a shape.
+
+    With `adapters` also without them in turn.
 
     Raises HomerunError.
     """
@@ -70,7 +81,8 @@ def engine(
     began = time.perf_counter()
     loaded = load_model(directory, dtype=dtype, max_model_len=longest)
     subject = Subject(name, directory, loaded, started + time.perf_counter() - began)
-    return [_measured(subject, job, settings, repeat) for job in jobs]
+    refs = random_adapters(loaded.config, adapters, settings) if adapters else ()
+    return [_measured(subject, job, settings, repeat, adapters, refs) for job in jobs]
 
 
 def show(results: Sequence[dict[str, Any]], *, as_json: bool) -> None:
@@ -99,7 +111,14 @@ def weight_bytes(config: ModelConfig, weight_group: int) -> int:
     return size
 
 
-def _measured(subject: Subject, job: Job, settings: Settings, repeat: int) -> dict[str, Any]:
+def _measured(
+    subject: Subject,
+    job: Job,
+    settings: Settings,
+    repeat: int,
+    adapters: Adapters | None,
+    refs: Sequence[AdapterRef],
+) -> dict[str, Any]:
     config = subject.model.config
     kv_dtype = chosen_kv_dtype(settings, config)
     limits = LaneLimits(
@@ -110,7 +129,8 @@ def _measured(subject: Subject, job: Job, settings: Settings, repeat: int) -> di
         max_draft_rows=0,  # random prompts say nothing of how often drafts are right
     )
     began = time.perf_counter()
-    lane = make_lane(subject.name, subject.model, kv_dtype, limits)
+    room = sum(ref.nbytes for ref in refs) or None
+    lane = make_lane(subject.name, subject.model, kv_dtype, limits, room)
     ready = subject.load_seconds + time.perf_counter() - began
     probe = _probe(subject)
     measured = measure(
@@ -124,6 +144,7 @@ def _measured(subject: Subject, job: Job, settings: Settings, repeat: int) -> di
             probe=probe,
             repeats_unsteady=probe is not None and probe.size >= STEADY_BYTES,
         ),
+        adapters=refs,
     )
     kv_bytes = job.blocks * KVCache.bytes_per_block(config, limits.block_size, kv_dtype)
     rss = rss_bytes()
@@ -135,6 +156,7 @@ def _measured(subject: Subject, job: Job, settings: Settings, repeat: int) -> di
         "phase": job.phase,
         "model": subject.name,
         **figures(measured, streamed),
+        **(_adapter_figures(measured, adapters, refs) if adapters else {}),
         "peak_gmac_per_s": rounded(peak(peak_kind(config.dtype))),
         "peak_amx_gmac_per_s": rounded(peak(amx)) if amx else None,
         "bytes_streamed": streamed,
@@ -192,6 +214,22 @@ def figures(measured: Measurement, streamed: int) -> dict[str, Any]:
     }
 
 
+def _adapter_figures(
+    measured: Measurement, adapters: Adapters, refs: Sequence[AdapterRef]
+) -> dict[str, Any]:
+    """The other figures are of the rounds with adapters."""
+    base = Measurement(measured.base_rounds)
+    return {
+        "adapters": adapters.count,
+        "rank": adapters.rank,
+        "adapter_targets": adapters.targets,
+        "adapter_bytes": sum(ref.nbytes for ref in refs),
+        "base_tokens_per_s": rounded(statistics.median(base.tokens_per_s)),
+        "base_step_ms": rounded(base.step_ms(0.5)),
+        "ratio_to_base": rounded(measured.base_ratio),
+    }
+
+
 def _probe(subject: Subject) -> Probe | None:
     """Of the mapped weights; where they were converted, of the largest file, which holds them."""
     if not native_available():
@@ -217,4 +255,14 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
         (*(one[key] for key in (*keys, *steps)), one["overhead_share"] * 100) for one in results
     ]
     memory = f"RSS {first['rss_bytes'] / 1e6:,.0f} MB, ready after {first['ready_seconds']:.2f} s"
-    return f"{about}\n\n{table(rows)}\n\n{memory}"
+    return f"{about}\n\n{table(rows)}\n\n{_adapter_lines(results)}{memory}"
+
+
+def _adapter_lines(results: Sequence[dict[str, Any]]) -> str:
+    return "".join(
+        f"{one['phase']} with {one['adapters']} adapters of rank {one['rank']} "
+        f"({one['adapter_targets']}): {one['ratio_to_base']:.1%} of the base model's "
+        f"{one['base_tokens_per_s']:,.4g} tokens/s\n"
+        for one in results
+        if "adapters" in one
+    )

@@ -16,7 +16,7 @@ from typing import Literal
 
 from homerun.cli.bench.figures import percentile
 from homerun.engine.lane import BLOCK_SIZE, Lane, StepStats
-from homerun.engine.sequence import Ended, EngineRequest, Event, Failed
+from homerun.engine.sequence import AdapterRef, Ended, EngineRequest, Event, Failed
 from homerun.errors import ConfigurationError, RequestAborted
 from homerun.types import SamplingParams
 
@@ -148,6 +148,8 @@ class Measurement:
     rounds: tuple[Round, ...]
     repeated: int = 0
     """Rounds that were thrown away because the probe varied."""
+    base_rounds: tuple[Round, ...] = ()
+    """The same without adapters, each just before the round with them; none if none are used."""
 
     @property
     def probe_variation(self) -> float:
@@ -186,6 +188,14 @@ class Measurement:
         """See `Round.overhead_share`; median over the rounds."""
         return statistics.median(one.overhead_share for one in self.rounds)
 
+    @property
+    def base_ratio(self) -> float:
+        """Tokens per second with adapters over those without, pair by pair; their median."""
+        pairs = zip(self.rounds, self.base_rounds, strict=True)
+        return statistics.median(
+            one.tokens / one.seconds / (base.tokens / base.seconds) for one, base in pairs
+        )
+
     def step_ms(self, share: float) -> float:
         """The `share` quantile of all timed steps of all rounds."""
         steps = sorted(second for one in self.rounds for second in one.step_seconds)
@@ -200,27 +210,33 @@ def measure(
     repeat: int,
     rope_variant: int = 0,
     instruments: Instruments | None = None,
+    adapters: Sequence[AdapterRef] = (),
 ) -> Measurement:
     """Runs the job `repeat` times after one round that is not counted.
 
     The lane is idle, holds `job.blocks` blocks of 16 and takes the batch at once. Raises what a
     request fails with. Every round has prompts of its own, so that no work is skipped. At most
-    `repeat` rounds are thrown away, see `Instruments.repeats_unsteady`.
+    `repeat` rounds are thrown away, see `Instruments.repeats_unsteady`. The sequences use
+    `adapters` in turn; then every round comes after one of the base model, see
+    `Measurement.base_rounds`.
     """
     assert repeat > 0
     instruments = instruments or Instruments()
     bench = _Bench(lane, job, vocab_size, rope_variant, instruments)
-    bench.round()
+    bench.round(adapters)  # loads them, too
     rounds: list[Round] = []
+    base_rounds: list[Round] = []
     repeated = 0
     while len(rounds) < repeat:
-        one = bench.round()
-        unsteady = instruments.repeats_unsteady and one.probe_variation > PROBE_VARIATION
-        if unsteady and repeated < repeat:
+        pair = [bench.round(())] if adapters else []
+        pair.append(bench.round(adapters))
+        unsteady = any(one.probe_variation > PROBE_VARIATION for one in pair)
+        if instruments.repeats_unsteady and unsteady and repeated < repeat:
             repeated += 1
-        else:
-            rounds.append(one)
-    return Measurement(tuple(rounds), repeated)
+            continue
+        rounds.append(pair.pop())
+        base_rounds += pair
+    return Measurement(tuple(rounds), repeated, tuple(base_rounds))
 
 
 class _Bench:
@@ -241,8 +257,10 @@ class _Bench:
         self._instruments = instruments
         self._rng = random.Random(SEED)
         self._ids = count()
+        self._adapters: Sequence[AdapterRef] = ()
 
-    def round(self) -> Round:
+    def round(self, adapters: Sequence[AdapterRef]) -> Round:
+        self._adapters = adapters
         contexts = [self._random(self._job.context) for _ in range(self._job.batch)]
         if self._job.context:
             # Computed in advance and left in the prefix cache, where the timed requests find it.
@@ -315,7 +333,8 @@ class _Bench:
         return stats
 
     def _add(self, prompts: Sequence[tuple[int, ...]], max_tokens: int) -> None:
-        for prompt in prompts:
+        for index, prompt in enumerate(prompts):
+            adapter = self._adapters[index % len(self._adapters)] if self._adapters else None
             request = EngineRequest(
                 id=f"bench-{next(self._ids)}",
                 model=self._lane.name,
@@ -325,6 +344,7 @@ class _Bench:
                 seed=SEED,
                 stop_ids=frozenset(),
                 rope_variant=self._rope_variant,
+                adapter=adapter,
             )
             self._lane.add(request, time.monotonic())
 

@@ -19,6 +19,7 @@ from typing import Protocol
 from homerun.model.config import Activation
 from homerun.model.dtypes import F32, I32, I64, Tensor
 from homerun.model.kv_cache import KVCache
+from homerun.model.lora import PackedAdapter
 from homerun.model.packing import PackedMatrix
 
 
@@ -47,6 +48,37 @@ class AttentionPlan(Protocol):
     """The segments of a batch in the form an implementation wants."""
 
 
+class AdapterWeight(Protocol):
+    """An adapter's factors in the layout an implementation wants."""
+
+    @property
+    def places(self) -> frozenset[int]:
+        """Where it adds something, see `model.lora`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterRows:
+    """The rows of a batch that use one adapter."""
+
+    adapter: AdapterWeight
+    rows: I32
+    """int32 [n], in any order; no row is used twice in a batch."""
+
+
+class AdapterPlan(Protocol):
+    """The adapters of a batch in the form an implementation wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What the adapters of a batch add to one product."""
+
+    plan: AdapterPlan
+    place: int
+    """Layer · 4 + site, see `model.lora`."""
+
+
 class Ops(Protocol):
     """One implementation of the operations."""
 
@@ -59,6 +91,14 @@ class Ops(Protocol):
         """A packed matrix [N, K] in the form the products below take; may keep views of it."""
         ...
 
+    def load_adapter(self, adapter: PackedAdapter) -> AdapterWeight:
+        """Packed factors in the form a plan takes; may keep views of them. From any thread."""
+        ...
+
+    def plan_adapters(self, uses: Sequence[AdapterRows]) -> AdapterPlan:
+        """What the products need to know of a batch's adapters, worked out once for all layers."""
+        ...
+
     def embed(self, table: Tensor, token_ids: I32, scale: float) -> F32:
         """Rows `token_ids` (int32 [M]) of `table` [vocab, hidden] as float32, times `scale`.
 
@@ -66,7 +106,14 @@ class Ops(Protocol):
         """
         ...
 
-    def norm_linear(self, x: F32, norm: F32, eps: float, weight: LinearWeight) -> F32:
+    def norm_linear(
+        self,
+        x: F32,
+        norm: F32,
+        eps: float,
+        weight: LinearWeight,
+        additions: Additions | None = None,
+    ) -> F32:
         """y · weightᵀ, y = x / sqrt(mean(x²) + eps) · norm: [M, K] -> float32 [M, N].
 
         norm float32 [K]. What is multiplied depends on the weight's dtype:
@@ -85,7 +132,12 @@ class Ops(Protocol):
         ...
 
     def gated_linear_add(
-        self, gate_up: F32, activation: Activation, weight: LinearWeight, residual: F32
+        self,
+        gate_up: F32,
+        activation: Activation,
+        weight: LinearWeight,
+        residual: F32,
+        additions: Additions | None = None,
     ) -> None:
         """residual += (activation(gate) · up) · weightᵀ; gate_up [M, 2 · K]: gates, then ups.
 

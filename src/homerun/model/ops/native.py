@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +12,25 @@ from homerun import native
 from homerun.model.config import Activation
 from homerun.model.dtypes import F32, I32, I64, Tensor
 from homerun.model.kv_cache import KVCache
-from homerun.model.ops.base import AttentionPlan, LinearWeight, Segment
+from homerun.model.lora import PackedAdapter
+from homerun.model.ops.base import (
+    AdapterPlan,
+    AdapterRows,
+    AdapterWeight,
+    Additions,
+    AttentionPlan,
+    LinearWeight,
+    Segment,
+)
 from homerun.model.packing import PackedMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class NativeAdapter:
+    """An adapter of the extension."""
+
+    handle: Any
+    places: frozenset[int]
 
 
 class NativeOps:
@@ -40,23 +59,59 @@ class NativeOps:
             matrix.activation_group,
         )
 
+    def load_adapter(self, adapter: PackedAdapter) -> AdapterWeight:
+        specs = [
+            (
+                place.k,
+                place.offset,
+                [
+                    (part.rank, part.scaling, part.first_column, part.columns, part.offset)
+                    for part in place.parts
+                ],
+            )
+            for place in adapter.places
+        ]
+        handle = self._native.Adapter(adapter.dtype, adapter.data, specs)
+        return NativeAdapter(handle, frozenset(i for i, one in enumerate(specs) if one[2]))
+
+    def plan_adapters(self, uses: Sequence[AdapterRows]) -> AdapterPlan:
+        pairs: list[tuple[Any, I32]] = []
+        for use in uses:
+            assert isinstance(use.adapter, NativeAdapter)
+            pairs.append((use.adapter.handle, use.rows))
+        return self._native.AdapterPlan(pairs)
+
     def embed(self, table: Tensor, token_ids: I32, scale: float) -> F32:
         out = self._memory.empty(len(token_ids), table.shape[1])
         self._native.embed(table.data, table.dtype, token_ids, scale, out)
         return out
 
-    def norm_linear(self, x: F32, norm: F32, eps: float, weight: LinearWeight) -> F32:
+    def norm_linear(
+        self,
+        x: F32,
+        norm: F32,
+        eps: float,
+        weight: LinearWeight,
+        additions: Additions | None = None,
+    ) -> F32:
         out = self._memory.empty(x.shape[0], weight.out_features)
-        self._native.norm_linear(x, norm, eps, weight, out)
+        self._native.norm_linear(x, norm, eps, weight, out, *_more(additions))
         return out
 
-    def linear_add(self, x: F32, weight: LinearWeight, residual: F32) -> None:
-        self._native.linear_add(x, weight, residual)
+    def linear_add(
+        self, x: F32, weight: LinearWeight, residual: F32, additions: Additions | None = None
+    ) -> None:
+        self._native.linear_add(x, weight, residual, *_more(additions))
 
     def gated_linear_add(
-        self, gate_up: F32, activation: Activation, weight: LinearWeight, residual: F32
+        self,
+        gate_up: F32,
+        activation: Activation,
+        weight: LinearWeight,
+        residual: F32,
+        additions: Additions | None = None,
     ) -> None:
-        self._native.gated_linear_add(gate_up, activation, weight, residual)
+        self._native.gated_linear_add(gate_up, activation, weight, residual, *_more(additions))
 
     def rotate_and_store(
         self, qkv: F32, cosines: F32, sines: F32, cache: KVCache, layer: int, slots: I64
@@ -78,6 +133,11 @@ class NativeOps:
         out = self._memory.empty(rows, heads * head_dim)
         self._native.attention(queries, cache.keys, cache.values, cache.dtype, layer, plan, out)
         return out
+
+
+def _more(additions: Additions | None) -> tuple[Any, ...]:
+    """The last arguments of a product."""
+    return () if additions is None else (additions.plan, additions.place)
 
 
 class Memory:

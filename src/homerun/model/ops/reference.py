@@ -15,8 +15,18 @@ import numpy as np
 from homerun.model.config import Activation
 from homerun.model.dtypes import F32, I32, I64, Tensor, from_float32, round_to_bf16, to_float32
 from homerun.model.kv_cache import KVCache
+from homerun.model.lora import PackedAdapter
 from homerun.model.ops.attention import Group, attend, group_segments
-from homerun.model.ops.base import AttentionPlan, LinearWeight, Segment
+from homerun.model.ops.base import (
+    AdapterPlan,
+    AdapterRows,
+    AdapterWeight,
+    Additions,
+    AttentionPlan,
+    LinearWeight,
+    Segment,
+)
+from homerun.model.ops.lora import ReferenceAdapter, add_adapters
 from homerun.model.ops.tiles import multiply, pack_blocks
 from homerun.model.packing import PackedMatrix, unpack
 from homerun.model.quantize import QuantizedMatrix, quantize_rows, sum_group, take_outliers
@@ -64,22 +74,48 @@ class ReferenceOps:
         blocks = pack_blocks(to_float32(weight.data, weight.dtype))
         return FloatLinear(k, n, blocks, rounds_input=weight.dtype == "bf16")
 
+    def load_adapter(self, adapter: PackedAdapter) -> AdapterWeight:
+        return ReferenceAdapter(adapter)
+
+    def plan_adapters(self, uses: Sequence[AdapterRows]) -> AdapterPlan:
+        return tuple(uses)
+
     def embed(self, table: Tensor, token_ids: I32, scale: float) -> F32:
         rows = to_float32(table.data[token_ids], table.dtype)
         if scale == 1.0:
             return rows
         return to_float32(from_float32(rows * np.float32(scale), table.dtype), table.dtype)
 
-    def norm_linear(self, x: F32, norm: F32, eps: float, weight: LinearWeight) -> F32:
-        return linear(rms_norm(x, norm, eps), weight)
+    def norm_linear(
+        self,
+        x: F32,
+        norm: F32,
+        eps: float,
+        weight: LinearWeight,
+        additions: Additions | None = None,
+    ) -> F32:
+        rows = rms_norm(x, norm, eps)
+        result = linear(rows, weight)
+        add_adapters(additions, rows, result)
+        return result
 
-    def linear_add(self, x: F32, weight: LinearWeight, residual: F32) -> None:
+    def linear_add(
+        self, x: F32, weight: LinearWeight, residual: F32, additions: Additions | None = None
+    ) -> None:
         residual += linear(x, weight)
+        add_adapters(additions, x, residual)
 
     def gated_linear_add(
-        self, gate_up: F32, activation: Activation, weight: LinearWeight, residual: F32
+        self,
+        gate_up: F32,
+        activation: Activation,
+        weight: LinearWeight,
+        residual: F32,
+        additions: Additions | None = None,
     ) -> None:
-        residual += linear(gated(gate_up, activation), weight)
+        rows = gated(gate_up, activation)
+        residual += linear(rows, weight)
+        add_adapters(additions, rows, residual)
 
     def rotate_and_store(
         self, qkv: F32, cosines: F32, sines: F32, cache: KVCache, layer: int, slots: I64
