@@ -116,12 +116,12 @@ def test_an_upload_of_any_size_leaves_the_memory_flat(size: int, tmp_path: Path)
     assert len(os.listdir(tmp_path / "home" / "adapters")) == 1
 
 
-def kill_in_a_loop(home: Path, rounds: int) -> int:
+def kill_in_a_loop(home: Path, rounds: int, seed: int = 0) -> int:
     """Uploads until the server is killed, again and again. Returns how many were acknowledged.
 
     After every restart: what was acknowledged is there with its bytes, nothing is half there.
     """
-    chance = random.Random(3)
+    chance = random.Random(seed)
     acknowledged: dict[str, dict[str, bytes]] = {}
     ready: set[str] = set()
     number = 0
@@ -130,11 +130,12 @@ def kill_in_a_loop(home: Path, rounds: int) -> int:
             check(server, home, acknowledged, ready)
 
             def kill(process: "subprocess.Popen[bytes]" = server.process) -> None:
-                time.sleep(chance.uniform(0.0, 0.3))
+                time.sleep(chance.choice([0.0, 0.002, 0.01, 0.05]))
                 process.send_signal(signal.SIGKILL)
 
             killer = threading.Thread(target=kill)
-            killer.start()
+            steps = 0
+            fatal = chance.randint(2, 7)
             try:
                 while True:
                     number += 1
@@ -143,6 +144,9 @@ def kill_in_a_loop(home: Path, rounds: int) -> int:
                     create(server, name)
                     acknowledged[name] = {}
                     for asset in chance.sample(ASSETS, 2):
+                        steps += 1
+                        if steps == fatal:
+                            killer.start()
                         answer = upload(server, name, asset, found[asset])
                         assert answer.status_code == 200, answer.text
                         acknowledged[name][asset] = found[asset]
@@ -177,12 +181,14 @@ def check(
 
 
 def test_killed_while_uploading(tmp_path: Path):
-    assert kill_in_a_loop(tmp_path, 3) > 0
+    assert kill_in_a_loop(tmp_path, 3) >= 3
 
 
+# Fifty in all; in one test a slow machine would take them for a hang.
 @pytest.mark.nightly
-def test_killed_fifty_times_while_uploading(tmp_path: Path):
-    assert kill_in_a_loop(tmp_path, 50) > 50
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_killed_ten_times_while_uploading(seed: int, tmp_path: Path):
+    assert kill_in_a_loop(tmp_path, 10, seed) >= 10
 
 
 def test_an_upload_does_not_change_what_streams_say(tmp_path: Path):

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from homerun import __version__, native
-from homerun.metrics import Metrics
-from homerun.service.inference import InferenceService
 from homerun.service.library import Library
 from homerun.service.models import ModelSpec, ServedModels, load_models
 from homerun.settings import Settings
 from homerun.types import Finished, GenerateRequest, Identity, SamplingParams, TextDelta
+from tests.service.serving import make_service
 
 ROOKIE = Path(str(files("homerun").joinpath("data", "rookie")))
 ASK = GenerateRequest(
@@ -31,9 +30,9 @@ def said(directory: Path, **changes: object) -> str:
     return load(directory, **changes).by_name["mine"].arithmetic
 
 
-def answer(models: ServedModels) -> tuple[str, str, Finished]:
+def answer(models: ServedModels, home: Path) -> tuple[str, str, Finished]:
     """What is said of an answer, and the answer."""
-    service = InferenceService(models, Metrics("test"), max_queue=1)
+    service = make_service(models, Settings.from_environment({}, home=home))
     service.open()
 
     async def ask() -> tuple[str, str, Finished]:
@@ -70,7 +69,7 @@ def test_equal_where_only_speed_and_room_differ(checkpoint: Path, tmp_path: Path
         load(packed, weights_in_ram=True, max_model_len=64, kv_memory=1 << 20),
         load(packed, max_batch_tokens=3, max_sequences=1, speculation=False),
     ]
-    assert len({answer(models) for models in ways}) == 1
+    assert len({answer(models, tmp_path) for models in ways}) == 1
 
 
 def test_another_where_an_answer_may_differ(checkpoint: Path) -> None:

@@ -18,14 +18,10 @@ from homerun.errors import (
     NoSuchModel,
     QueueFull,
 )
-from homerun.metrics import Metrics
 from homerun.service import inference
-from homerun.service.adapters import AdapterService
 from homerun.service.inference import Generation, InferenceService
 from homerun.service.models import ROOKIE, ModelSpec, ServedModels, load_models
-from homerun.service.packed_adapters import PackedAdapters
 from homerun.settings import Settings
-from homerun.store.adapters import AdapterStore
 from homerun.text.detokenizer import Detokenizer
 from homerun.text.templates import FormatTemplate
 from homerun.text.tokenizer import Tokenizer
@@ -39,6 +35,7 @@ from homerun.types import (
     TextDelta,
     Working,
 )
+from tests.service.serving import make_service
 
 LLAMA = "@cf/meta/llama-2-7b-chat-int8"
 WHO = Identity("local")
@@ -50,17 +47,6 @@ ids = iter(f"test-{number}" for number in range(10**9))
 
 def settings(**changes: object) -> Settings:
     return Settings.from_environment({}, stand_in=True, **changes)
-
-
-def make_service(models: ServedModels, chosen: Settings) -> InferenceService:
-    store = AdapterStore(chosen.home)
-    adapters = AdapterService(store, models.catalog, models.bases, chosen)
-    packed = PackedAdapters(store, chosen.home, grace=0)
-    service = InferenceService(
-        models, Metrics("test"), adapters, packed, max_queue=chosen.max_queue
-    )
-    adapters.on_ready = service.prepare
-    return service
 
 
 @pytest.fixture

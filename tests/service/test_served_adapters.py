@@ -118,6 +118,22 @@ def test_by_name_and_by_id_beside_the_base_model(served: Callable[..., Server]) 
     assert f'homerun_adapter_loads_total{{model="{ROOKIE}",outcome="loaded"}} 2.0' in metrics
 
 
+def test_the_arithmetic_names_the_adapter(served: Callable[..., Server]) -> None:
+    server = served()
+    server.upload("one", seed=1)
+    server.upload("again", seed=1)
+    server.upload("two", seed=2)
+
+    async def said(lora: str | None) -> str:
+        generation = await server.inference.start(replace(ASK, lora=lora), Identity(ME), next(ids))
+        generation.abort()
+        return generation.arithmetic
+
+    base, one, again, two = (asyncio.run(said(name)) for name in (None, "one", "again", "two"))
+    assert one == again != two
+    assert one.startswith(f"{base}/")
+
+
 def test_a_name_that_comes_again_with_other_weights_is_never_stale(
     served: Callable[..., Server],
 ) -> None:
