@@ -217,6 +217,14 @@ void multiply(const Product& product, int rows) {
   });
 }
 
+// Whether results are better written past the caches: so many that whoever reads them finds them in
+// memory anyway, so that no line of them is read before it is written.
+bool past_caches(const float* out, std::size_t stride, int rows) {
+  const auto address = reinterpret_cast<std::uintptr_t>(out);
+  return address % kLine == 0 && stride * sizeof(float) % kLine == 0 &&
+         rows * stride * sizeof(float) >= 2 * l2_bytes();
+}
+
 }  // namespace
 
 bool linear_available(DType dtype) {
@@ -238,7 +246,9 @@ void linear(const LinearWeight& weight, const Prologue& prologue, const float* x
     const int some = std::min(kMostRows, rows - row);
     const PackedRows packed =
         pack_rows({weight, prologue, x + row * x_stride, x_stride, some}, space);
-    multiply({&weight, packed, out + row * out_stride, out_stride, add}, some);
+    float* to = out + row * out_stride;
+    multiply({&weight, packed, to, out_stride, add, !add && past_caches(to, out_stride, some)},
+             some);
   }
 }
 
