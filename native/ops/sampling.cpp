@@ -29,7 +29,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int kFirst = 64;        // candidates ranked first
 constexpr int kTooMany = 2048;    // more than this share the threshold: bins are faster
 constexpr int kMostBins = 4096;
-constexpr double kBinnedScore = 32;  // the last bin takes what is further below the best score
+// Bins reach down to the row's least score, or so far below the best: the last takes the rest.
+constexpr double kBinnedScore = 32, kLeastReach = 1e-300;
 constexpr int kSmall = 1 << 14;   // a vocabulary with smaller blocks and fewer bins
 constexpr int kWorthSharing = 1 << 14;  // logits; fewer are done before another thread wakes
 
@@ -98,6 +99,7 @@ class RowSampler {
     const std::int32_t greatest = *std::max_element(scratch_.keys.begin(), scratch_.keys.end());
     if (least < kLeastKey || greatest >= kGreatestKey) return false;
     greatest_key_ = greatest;
+    least_ = of_key(least);
     best_ = of_key(greatest);
     for (const Candidate& c : scratch_.penalties.candidates) {
       if (c.score != c.score) return false;
@@ -316,15 +318,17 @@ class RowSampler {
 
   // The same as the kernel's.
   int bin_of(double score) const {
-    const double bin = -score * (bins_ / kBinnedScore), last = bins_ - 1;
+    const double bin = -score * bins_per_unit_, last = bins_ - 1;
     return static_cast<int>(bin < last ? bin : last);
   }
 
   std::int32_t draw_of_bins() {
     std::vector<double>& bins = scratch_.bins;
     bins.assign(bins_, 0.0);
+    // Flat rows are told apart too; the least reach keeps the number finite.
+    bins_per_unit_ = bins_ / std::clamp(-score_of(least_), kLeastReach, kBinnedScore);
     const double whole = total([&](int count) {
-      kernels_.find_bins(scratch_.scores, count, bins_ / kBinnedScore, bins_ - 1, scratch_.bin_of);
+      kernels_.find_bins(scratch_.scores, count, bins_per_unit_, bins_ - 1, scratch_.bin_of);
       for (int i = 0; i < count; i++) bins[scratch_.bin_of[i]] += scratch_.weights[i];
     });
     for (const Candidate& c : scratch_.penalties.candidates) bins[bin_of(c.score)] += c.weight;
@@ -362,7 +366,9 @@ class RowSampler {
   Scratch& scratch_;
   const double sharpness_;
   std::int32_t greatest_key_ = 0;  // of logits_
+  double least_ = 0;               // likewise
   double best_ = 0;                // greatest logit after penalties and mask
+  double bins_per_unit_ = 0;       // of the score
   double u_ = 0;
 };
 
