@@ -1,5 +1,5 @@
-// What penalties and a mask do to a row of logits. Few tokens have a penalty: those are taken out of
-// the row (their logits become -inf in a copy) and kept in a list with their float64 scores.
+// What penalties and a mask do to a row of logits. Few tokens have a penalty: those are taken out
+// of the row (their logits become -inf in a copy) and kept in a list with their float64 scores.
 #pragma once
 
 #include <cstdint>

@@ -116,7 +116,8 @@ class ChunkProduct {
     const int length = weight.padded_k * Unit::kRowBytes;
     panel_size_ = std::size_t{kPanel} * weight.padded_k * Unit::kWeightBytes;
     group *= Unit::kRowBytes;
-    cuts_ = {length, group ? smaller(group, length) : length, units_ == 1 ? Unit::kPartAlone : Unit::kPart};
+    cuts_ = {length, group ? smaller(group, length) : length,
+             units_ == 1 ? Unit::kPartAlone : Unit::kPart};
     span_ = parts_of(length, parts_of(length, smaller(length, kSpanBytes / rows)));
   }
 

@@ -10,7 +10,7 @@ namespace {
 
 // sum · row_scale · scale, for half a panel.
 inline __m512 scaled(const std::int32_t* sums, std::int32_t offset, float row_scale,
-              const float* scales) {
+                     const float* scales) {
   const __m512i sum = _mm512_add_epi32(_mm512_load_si512(sums), _mm512_set1_epi32(offset));
   return _mm512_mul_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_set1_ps(row_scale)),
                        _mm512_loadu_ps(scales));
@@ -80,7 +80,8 @@ class Scaling {
       const __m128i shift = _mm_cvtsi32_si128(k % 4 * 8);
       for (int h = 0; h < 2; h++) {
         const __m512i bytes = _mm512_and_si512(
-            _mm512_srl_epi32(_mm512_loadu_si512(four + h * kRowTileBytes), shift), _mm512_set1_epi32(255));
+            _mm512_srl_epi32(_mm512_loadu_si512(four + h * kRowTileBytes), shift),
+            _mm512_set1_epi32(255));
         const __m512 weights =
             _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(128)));
         const __m512 product = _mm512_mul_ps(weights, _mm512_loadu_ps(scales + h * kHalf));

@@ -1,4 +1,5 @@
-// Units of eight rows on AVX-512: 16 sums, the weights of 32 channels and one activation in registers.
+// Units of eight rows on AVX-512: registers hold 16 sums, the weights of 32 channels and one
+// activation.
 #pragma once
 
 #include <immintrin.h>
@@ -87,8 +88,8 @@ inline void multiply_add(__m512& sum, __m512 weights, __m512 activation) {
   asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(weights), "v"(activation));
 }
 
-// Products with float32 (4) or float16 (2) weights. A part of K is a block of kSumBlock, whose sum is
-// one chain; `sums` are the totals of the blocks. As linear_float.cpp has it.
+// Products with float32 (4) or float16 (2) weights. A part of K is a block of kSumBlock, whose sum
+// is one chain; `sums` are the totals of the blocks. As linear_float.cpp has it.
 template <int weight_bytes>
 struct FloatUnit {
   static constexpr int kRows = 8;
