@@ -9,6 +9,8 @@ add_library(homerun_kernels STATIC
   ${NATIVE}/ops/lora.cpp
   ${NATIVE}/ops/attention.cpp
   ${NATIVE}/ops/elementwise.cpp
+  ${NATIVE}/ops/penalties.cpp
+  ${NATIVE}/ops/philox.cpp
   ${NATIVE}/ops/sampling.cpp
   ${NATIVE}/ops/machine.cpp
   ${NATIVE}/ops/peak_loops.cpp

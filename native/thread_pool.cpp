@@ -90,7 +90,7 @@ class SignalsBlocked {
 };
 
 #if defined(__unix__) || defined(__APPLE__)
-// std::thread with a stack for the largest kernel, which keeps 256 KiB there: the system's own size
+// std::thread with a stack for the largest kernel, which keeps 1.2 MB there: the system's own size
 // can be less (128 KiB with musl).
 class Thread {
  public:

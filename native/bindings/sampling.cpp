@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bindings/arrays.hpp"
+#include "ops/philox.hpp"
 #include "ops/sampling.hpp"
 
 namespace {

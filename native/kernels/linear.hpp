@@ -61,6 +61,8 @@ struct Product {
   float* out;                // [row][n], stride out_stride floats
   std::size_t out_stride;
   bool add;                  // out += product instead of out = product
+  bool past_caches;          // results may be written past the caches: every panel of a row begins
+                             // at a cache line, and nothing is added to what is there
 };
 
 static constexpr int smaller(int a, int b) { return a < b ? a : b; }

@@ -12,6 +12,10 @@
 #include "kernels/parts.hpp"
 #include "lanes/lanes.hpp"
 
+#if defined(HOMERUN_ISA_avx512_vnni)
+#include "kernels/tiled/units.hpp"
+#endif
+
 namespace homerun::HOMERUN_ISA {
 namespace {
 
@@ -249,6 +253,12 @@ void multiply_chunk(const Product& product, int row_begin, int rows, int first_p
 
 template <class Weight>
 void multiply(const Product& product, int row_begin, int row_end, int panel_begin, int panel_end) {
+#if defined(HOMERUN_ISA_avx512_vnni)
+  if constexpr (!kRowsAreBFloat16<Weight>)
+    if (product.rows.tile_rows)
+      return tiled::multiply_chunks<tiled::FloatUnit<sizeof(Weight)>>(
+          product, row_begin, row_end, panel_begin, panel_end, 0, tiled::Writing{product});
+#endif
   const std::size_t panel_size = std::size_t{kPanel} * product.weight->padded_k;
   const Weight* weights = static_cast<const Weight*>(product.weight->panels);
   const int chunks = parts_of(row_end - row_begin, kChunkRows);
@@ -283,6 +293,9 @@ template <class Weight>
 void fill_dtype(LinearKernels& kernels, DType dtype) {
   kernels.pack_row[static_cast<int>(dtype)] = pack_row<Weight>;
   kernels.multiply[static_cast<int>(dtype)] = multiply<Weight>;
+#if defined(HOMERUN_ISA_avx512_vnni)
+  if (!kRowsAreBFloat16<Weight>) kernels.fewest_tiled[static_cast<int>(dtype)] = tiled::kFewestRows;
+#endif
 }
 
 }  // namespace

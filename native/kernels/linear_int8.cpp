@@ -80,6 +80,7 @@ void find_outliers(const float* x, int n, Outliers& outliers) {
   constexpr int kStep = 64;
   outliers.count = 0;
   const float limit = sum_of_magnitudes(x, n) * (8.0f / static_cast<float>(n));
+  if (!(__builtin_bit_cast(float, largest_magnitude(x, n)) > limit)) return;
   for (int begin = 0; begin < n; begin += kStep) {
     const int numbers = smaller(kStep, n - begin);
     if (!(__builtin_bit_cast(float, largest_magnitude(x + begin, numbers)) > limit)) continue;
@@ -195,6 +196,12 @@ void multiply_tile(const Product& product, int row, int rows, int panel,
 // each tile.
 void multiply(const Product& product, int row_begin, int row_end, int panel_begin,
               int panel_end) {
+#if defined(HOMERUN_ISA_avx512_vnni)
+  if (product.rows.tile_rows)
+    return tiled::multiply_chunks<tiled::Int8Unit>(product, row_begin, row_end, panel_begin,
+                                                   panel_end, sum_group(*product.weight),
+                                                   tiled::Scaling(product));
+#endif
   const int rows = row_end - row_begin;
   const int tiles = (rows + kTileRows - 1) / kTileRows;
   const std::size_t panel_size = static_cast<std::size_t>(product.weight->padded_k) * kPanel;
@@ -220,6 +227,9 @@ void multiply(const Product& product, int row_begin, int row_end, int panel_begi
 void fill_int8(LinearKernels& kernels) {
   kernels.pack_row[static_cast<int>(DType::int8)] = pack_row;
   kernels.multiply[static_cast<int>(DType::int8)] = multiply;
+#if defined(HOMERUN_ISA_avx512_vnni)
+  kernels.fewest_tiled[static_cast<int>(DType::int8)] = tiled::kFewestRows;
+#endif
 }
 
 }  // namespace homerun::HOMERUN_ISA

@@ -250,6 +250,14 @@ void multiply(const Product& product, int rows, const LoraProduct* lora) {
   });
 }
 
+// Whether results are better written past the caches: so many that whoever reads them finds them in
+// memory anyway, so that no line of them is read before it is written.
+bool past_caches(const float* out, std::size_t stride, int rows) {
+  const auto address = reinterpret_cast<std::uintptr_t>(out);
+  return address % kLine == 0 && stride * sizeof(float) % kLine == 0 &&
+         rows * stride * sizeof(float) >= 2 * l2_bytes();
+}
+
 }  // namespace
 
 bool linear_available(DType dtype) {
@@ -277,7 +285,9 @@ void linear(const LinearWeight& weight, const Prologue& prologue, const float* x
     const Inputs kept = lora ? inputs(call, space) : Inputs{};
     const PackedRows packed = pack_rows(call, space, lora, kept);
     if (lora) lora->shrink(kept.rows, kept.stride);
-    multiply({&weight, packed, out + row * out_stride, out_stride, add}, call.rows, lora);
+    float* to = out + row * out_stride;
+    const bool past = !add && !lora && past_caches(to, out_stride, call.rows);
+    multiply({&weight, packed, to, out_stride, add, past}, call.rows, lora);
   }
 }
 

@@ -1,6 +1,5 @@
 // A row's token without sorting the row. Three ideas:
-//   - Penalties touch few tokens: those are taken out of the row (their logits become -inf in a
-//     copy) and kept in a list with their float64 scores.
+//   - Penalties touch few tokens: those are taken out of the row (penalties.hpp).
 //   - The greatest logit of each block of a row bounds the best few from below: the K-th greatest
 //     of these maxima is at most the K-th greatest logit, and most blocks need no second look.
 //   - Where the best few do not reach the answer, the weights are summed by ranges of the score
@@ -18,6 +17,8 @@
 
 #include "kernels/kernels.hpp"
 #include "ops/clock.hpp"
+#include "ops/penalties.hpp"
+#include "ops/philox.hpp"
 #include "plain_floats.hpp"
 #include "thread_pool.hpp"
 
@@ -25,21 +26,15 @@ namespace homerun {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kHuge = 1e300;   // a repetition penalty makes no finite logit infinite
 constexpr int kFirst = 64;        // candidates ranked first
 constexpr int kTooMany = 2048;    // more than this share the threshold: bins are faster
 constexpr int kMostBins = 4096;
-constexpr double kBinnedScore = 32;  // the last bin takes what is further below the best score
+// Bins reach down to the row's least score, or so far below the best: the last takes the rest.
+constexpr double kBinnedScore = 32, kLeastReach = 1e-300;
 constexpr int kSmall = 1 << 14;   // a vocabulary with smaller blocks and fewer bins
 constexpr int kWorthSharing = 1 << 14;  // logits; fewer are done before another thread wakes
 
 float of_key(std::int32_t key) { return std::bit_cast<float>(ordered(key)); }
-
-struct Candidate {
-  double score;
-  double weight;
-  std::int32_t id;
-};
 
 bool before(const Candidate& a, const Candidate& b) {
   return a.score != b.score ? a.score > b.score : a.id < b.id;
@@ -59,11 +54,10 @@ struct Cut {
 
 // Memory of one thread, kept between rows.
 struct Scratch {
-  std::vector<float> row;
+  Penalties penalties;
   std::vector<std::int32_t> keys, ranked_keys, found;
   std::vector<float> found_logits;
-  std::vector<std::int32_t> times;  // per token, 0 between rows
-  std::vector<Candidate> penalized, candidates;
+  std::vector<Candidate> candidates;
   std::vector<double> bins;
   double scores[kWeighed], weights[kWeighed];
   std::int32_t bin_of[kWeighed];
@@ -85,7 +79,7 @@ class RowSampler {
         sharpness_(std::min(1 / sampling_.temperature, std::numeric_limits<double>::max())) {}
 
   std::int32_t token() {
-    take_out_penalized();
+    logits_ = scratch_.penalties.take_out(given_, vocab_, kernels_);
     if (!find_best()) return kNotFinite;
     if (sampling_.temperature == 0) return best_id();
     weigh_penalized();
@@ -95,59 +89,7 @@ class RowSampler {
   }
 
  private:
-  // --- Penalties, mask, maximum ---
-
-  bool allowed(std::int32_t id) const {
-    return !given_.mask || (given_.mask[id / kMaskBits] >> (id % kMaskBits) & 1);
-  }
-
-  double penalized(double score, int times_in_output) const {
-    if (sampling_.repetition != 0) {
-      score = score > 0 ? score / sampling_.repetition : score * sampling_.repetition;
-      score = score > kHuge ? kHuge : score < -kHuge ? -kHuge : score;  // keeps NaN
-    }
-    if (times_in_output > 0) {
-      score -= times_in_output * sampling_.frequency;
-      score -= sampling_.presence;
-    }
-    return score;
-  }
-
-  // Previous tokens that have a penalty -> scratch_.penalized; their logits become -inf.
-  void take_out_penalized() {
-    scratch_.penalized.clear();
-    const bool counts = sampling_.frequency != 0 || sampling_.presence != 0;
-    const std::int64_t first = sampling_.repetition != 0 ? 0
-                               : counts                  ? given_.prompt_length
-                                                         : given_.token_count;
-    if (first == given_.token_count && !given_.mask) return;
-
-    std::vector<std::int32_t>& times = scratch_.times;  // 1 + how often in the output; 0 = unseen
-    if (times.size() < static_cast<std::size_t>(vocab_)) times.resize(vocab_);
-    for (std::int64_t i = first; i < given_.token_count; i++) {
-      const std::int32_t id = given_.tokens[i];
-      if (times[id] == 0) {
-        scratch_.penalized.push_back({0, 0, id});
-        times[id] = 1;
-      }
-      times[id] += i >= given_.prompt_length;
-    }
-    for (Candidate& c : scratch_.penalized) {
-      c.score = penalized(logits_[c.id], counts ? times[c.id] - 1 : 0);
-      times[c.id] = 0;
-    }
-
-    std::vector<float>& row = scratch_.row;
-    row.resize(vocab_);
-    if (given_.mask)
-      kernels_.allow(logits_, given_.mask, vocab_, row.data());
-    else
-      std::copy_n(logits_, vocab_, row.data());
-    for (const Candidate& c : scratch_.penalized)
-      row[c.id] = -std::numeric_limits<float>::infinity();
-    std::erase_if(scratch_.penalized, [&](const Candidate& c) { return !allowed(c.id); });
-    logits_ = row.data();
-  }
+  // --- Maximum ---
 
   // The greatest score -> best_. False if it is infinite, or any score NaN.
   bool find_best() {
@@ -157,8 +99,9 @@ class RowSampler {
     const std::int32_t greatest = *std::max_element(scratch_.keys.begin(), scratch_.keys.end());
     if (least < kLeastKey || greatest >= kGreatestKey) return false;
     greatest_key_ = greatest;
+    least_ = of_key(least);
     best_ = of_key(greatest);
-    for (const Candidate& c : scratch_.penalized) {
+    for (const Candidate& c : scratch_.penalties.candidates) {
       if (c.score != c.score) return false;
       best_ = std::max(best_, c.score);
     }
@@ -168,7 +111,7 @@ class RowSampler {
   // The least id whose score is best_.
   std::int32_t best_id() const {
     std::int32_t best = vocab_;
-    for (const Candidate& c : scratch_.penalized)
+    for (const Candidate& c : scratch_.penalties.candidates)
       if (c.score == best_) best = std::min(best, c.id);
     for (int b = 0; b < blocks_; b++) {
       if (of_key(scratch_.keys[b]) != best_) continue;
@@ -183,7 +126,7 @@ class RowSampler {
   double score_of(double logit) const { return (logit - best_) * sharpness_; }
 
   void weigh_penalized() {
-    std::vector<Candidate>& all = scratch_.penalized;
+    std::vector<Candidate>& all = scratch_.penalties.candidates;
     for (std::size_t begin = 0; begin < all.size(); begin += kWeighed) {
       const std::size_t part = std::min<std::size_t>(kWeighed, all.size() - begin);
       for (std::size_t i = 0; i < part; i++) scratch_.scores[i] = score_of(all[begin + i].score);
@@ -193,7 +136,7 @@ class RowSampler {
         all[begin + i].weight = scratch_.weights[i];
       }
     }
-    std::erase_if(scratch_.penalized, [](const Candidate& c) { return c.weight == 0; });
+    std::erase_if(all, [](const Candidate& c) { return c.weight == 0; });
   }
 
   // The least key of the row whose score fulfils `condition`, which holds from some score upwards;
@@ -223,7 +166,7 @@ class RowSampler {
       for (int i = 0; i < part; i++)
         candidates.push_back({scratch_.scores[i], scratch_.weights[i], scratch_.found[begin + i]});
     }
-    for (const Candidate& c : scratch_.penalized)
+    for (const Candidate& c : scratch_.penalties.candidates)
       if (condition(c.score)) candidates.push_back(c);
   }
 
@@ -369,24 +312,26 @@ class RowSampler {
       mass += weigh(logits_ + begin, part);
       use(part);
     }
-    for (const Candidate& c : scratch_.penalized) mass += c.weight;
+    for (const Candidate& c : scratch_.penalties.candidates) mass += c.weight;
     return mass;
   }
 
   // The same as the kernel's.
   int bin_of(double score) const {
-    const double bin = -score * (bins_ / kBinnedScore), last = bins_ - 1;
+    const double bin = -score * bins_per_unit_, last = bins_ - 1;
     return static_cast<int>(bin < last ? bin : last);
   }
 
   std::int32_t draw_of_bins() {
     std::vector<double>& bins = scratch_.bins;
     bins.assign(bins_, 0.0);
+    // Flat rows are told apart too; the least reach keeps the number finite.
+    bins_per_unit_ = bins_ / std::clamp(-score_of(least_), kLeastReach, kBinnedScore);
     const double whole = total([&](int count) {
-      kernels_.find_bins(scratch_.scores, count, bins_ / kBinnedScore, bins_ - 1, scratch_.bin_of);
+      kernels_.find_bins(scratch_.scores, count, bins_per_unit_, bins_ - 1, scratch_.bin_of);
       for (int i = 0; i < count; i++) bins[scratch_.bin_of[i]] += scratch_.weights[i];
     });
-    for (const Candidate& c : scratch_.penalized) bins[bin_of(c.score)] += c.weight;
+    for (const Candidate& c : scratch_.penalties.candidates) bins[bin_of(c.score)] += c.weight;
     return draw(whole, true,
                 [&](auto reached, bool& found) { return cut_of_bins(reached, found); });
   }
@@ -421,7 +366,9 @@ class RowSampler {
   Scratch& scratch_;
   const double sharpness_;
   std::int32_t greatest_key_ = 0;  // of logits_
+  double least_ = 0;               // likewise
   double best_ = 0;                // greatest logit after penalties and mask
+  double bins_per_unit_ = 0;       // of the score
   double u_ = 0;
 };
 
@@ -439,24 +386,6 @@ void sample_rows(const SamplingRow* rows, int count, int vocab, std::int32_t* re
   } else {
     pool().run(count, [&](std::int64_t row, int) { sample(row); });
   }
-}
-
-double uniform(std::uint64_t seed, std::uint64_t position, std::uint64_t choice,
-               std::uint64_t purpose) {
-  using Wide = unsigned __int128;
-  std::uint64_t c[4] = {position, choice, purpose, 0};
-  std::uint64_t k[2] = {seed, 0};
-  for (int round = 0; round < 10; round++) {
-    const Wide left = Wide{0xD2E7470EE14C6C93} * c[0];
-    const Wide right = Wide{0xCA5A826395121157} * c[2];
-    const std::uint64_t next[4] = {
-        static_cast<std::uint64_t>(right >> 64) ^ c[1] ^ k[0], static_cast<std::uint64_t>(right),
-        static_cast<std::uint64_t>(left >> 64) ^ c[3] ^ k[1], static_cast<std::uint64_t>(left)};
-    std::copy_n(next, 4, c);
-    k[0] += 0x9E3779B97F4A7C15;
-    k[1] += 0xBB67AE8584CAA73B;
-  }
-  return static_cast<double>(c[0] >> 11) * 0x1p-53;
 }
 
 }  // namespace homerun

@@ -35,9 +35,4 @@ constexpr std::int32_t kNotFinite = -1;
 // One result per row, over the threads of the pool.
 void sample_rows(const SamplingRow* rows, int count, int vocab, std::int32_t* results);
 
-// A number in [0, 1): the upper 53 bits of the first word of Philox4x64-10 with key (seed, 0) and
-// counter (position, choice, purpose, 0).
-double uniform(std::uint64_t seed, std::uint64_t position, std::uint64_t choice,
-               std::uint64_t purpose);
-
 }  // namespace homerun

@@ -77,3 +77,12 @@ def test_variants_are_chosen_per_row() -> None:
     cosines, _ = tables.rotations(positions, np.array([TRAINED, SCALED], np.int32))
     alone, _ = tables.rotations(positions[:1], np.array([SCALED], np.int32))
     assert cosines[1].tobytes() == alone[0].tobytes() != cosines[0].tobytes()
+
+
+def test_a_later_position_changes_no_earlier_one() -> None:
+    tables = RopeTables(RopeConfig(), RopeConfig(), 32)
+    position, variant = np.array([200], np.int32), np.zeros(1, np.int32)
+    before = tables.rotations(position, variant)
+    tables.rotations(np.array([5000], np.int32), variant)
+    after = tables.rotations(position, variant)
+    assert [one.tobytes() for one in before] == [one.tobytes() for one in after]

@@ -14,12 +14,12 @@ from homerun import _native
 M, N, K = 37, 75, 200
 
 
-def matrix(random: np.random.Generator) -> tuple[F32, _native.Linear]:
-    """A float32 matrix [N, K], and the same in panels [panel, k, 32]."""
-    weight = random.standard_normal((N, K)).astype(np.float32)
-    full = np.pad(weight, [(0, -N % 32), (0, -K % 64)])
+def matrix(random: np.random.Generator, n: int = N, k: int = K) -> tuple[F32, _native.Linear]:
+    """A float32 matrix [n, k], and the same in panels [panel, k, 32]."""
+    weight = random.standard_normal((n, k)).astype(np.float32)
+    full = np.pad(weight, [(0, -n % 32), (0, -k % 64)])
     panels = np.ascontiguousarray(full.reshape(-1, 32, full.shape[1]).transpose(0, 2, 1))
-    return weight, _native.Linear("fp32", N, K, panels, None, 0, 0)
+    return weight, _native.Linear("fp32", n, k, panels, None, 0, 0)
 
 
 @pytest.mark.parametrize("rows", [1, 2, M])
@@ -49,6 +49,26 @@ def test_gated_linear_add(activation: str) -> None:
     expected = residual + (active * up) @ weight.T
     _native.gated_linear_add(gate_up, activation, native, residual)  # pyright: ignore[reportArgumentType]
     np.testing.assert_allclose(residual, expected, rtol=0, atol=1e-4)
+
+
+def test_a_large_result_does_not_depend_on_where_it_lies() -> None:
+    """Results at a cache line may be written past the caches; others and small ones are not."""
+    rows, columns, k = 600, 4112, 64
+    random = np.random.default_rng(7)
+    _, native = matrix(random, columns, k)
+    x, norm = random.standard_normal((rows, k)).astype(np.float32), np.ones(k, np.float32)
+    memory = np.empty(rows * columns + 32, np.float32)
+    first = -memory.ctypes.data // 4 % 16
+    results: list[F32] = []
+    for begin in (first, first + 1):
+        out = memory[begin : begin + rows * columns].reshape(rows, columns)
+        out[:] = np.nan
+        _native.norm_linear(x, norm, 1e-5, native, out)
+        results.append(out.copy())
+    assert results[0].tobytes() == results[1].tobytes()
+    few = np.empty((20, columns), np.float32)
+    _native.norm_linear(x[:20], norm, 1e-5, native, few)
+    assert few.tobytes() == results[0][:20].tobytes()
 
 
 def test_refuses_what_does_not_fit() -> None:

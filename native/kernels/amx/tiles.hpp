@@ -4,9 +4,11 @@
 
 #include <immintrin.h>
 
-#include "kernels/linear.hpp"
+#include "kernels/tiled/chunk.hpp"
 
 namespace homerun::amx {
+
+using tiled::Ahead, tiled::kSumsStride, tiled::PlainPanel, tiled::UnitRows;
 
 constexpr int kTile = kRowTile;       // rows, and channels, of a tile of sums
 constexpr int kStep = kRowTileBytes;  // bytes of K of a row that one instruction multiplies
@@ -38,30 +40,15 @@ class Tiles {
   ~Tiles() { _tile_release(); }
 };
 
-// What to have in the L2 cache soon, so many lines per step. Only addresses.
-struct Ahead {
-  const char* next;
-  int lines;
-};
-
-// From one row of sums to the next.
-constexpr int kSumsStride = kPanel * 4;
 // Of a panel: from the numbers of K that an instruction adds up to the next.
 constexpr int kWeightsStride = kPanel * 4;
-constexpr int kLine = 64;
-
-// The rows of a pair of tiles.
-struct PairRows {
-  const char* upper;
-  const char* lower;
-  int step_bytes;  // from one step to the next
-};
 
 // sums [rows][32] = (or +=, unless `first`) rows · weights over `steps` steps of K.
 // Lower: whether there is a lower tile of rows.
 template <DType dtype, bool Lower>
-void add_products(PairRows rows, const char* weights, int steps, bool first, char* sums,
+void add_products(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
                   Ahead& ahead) {
+  const char *upper = rows.first, *lower = rows.first + rows.tile_stride;
   char* lower_sums = sums + kTile * kSumsStride;
   if (first) {
     _tile_zero(0);
@@ -79,10 +66,9 @@ void add_products(PairRows rows, const char* weights, int steps, bool first, cha
     }
   }
   for (int step = 0; step < steps; step++) {
-    for (int line = 0; line < ahead.lines; line++, ahead.next += kLine)
-      __builtin_prefetch(ahead.next, 0, 2);
+    ahead.ask();
     _tile_loadd(6, weights, kWeightsStride);
-    _tile_loadd(4, rows.upper, kStep);
+    _tile_loadd(4, upper, kStep);
     _tile_loadd(7, weights + kStep, kWeightsStride);
     if constexpr (dtype == DType::int8) {
       _tile_dpbsud(0, 4, 6);
@@ -92,7 +78,7 @@ void add_products(PairRows rows, const char* weights, int steps, bool first, cha
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (Lower) {
-      _tile_loadd(5, rows.lower, kStep);
+      _tile_loadd(5, lower, kStep);
       if constexpr (dtype == DType::int8) {
         _tile_dpbsud(2, 5, 6);
         _tile_dpbsud(3, 5, 7);
@@ -102,8 +88,8 @@ void add_products(PairRows rows, const char* weights, int steps, bool first, cha
       }
     }
     weights += kStepWeights;
-    rows.upper += rows.step_bytes;
-    rows.lower += rows.step_bytes;
+    upper += rows.step_bytes;
+    lower += rows.step_bytes;
   }
   _tile_stored(0, sums, kSumsStride);
   _tile_stored(1, sums + kStep, kSumsStride);
@@ -112,5 +98,20 @@ void add_products(PairRows rows, const char* weights, int steps, bool first, cha
     _tile_stored(3, lower_sums + kStep, kSumsStride);
   }
 }
+
+// Two tiles of rows, as a unit of chunk.hpp.
+template <DType dtype>
+struct TilePair {
+  static constexpr int kRows = 2 * kTile;
+  static constexpr int kRowBytes = dtype == DType::int8 ? 1 : 2, kWeightBytes = kRowBytes;
+  static constexpr int kPart = 512, kPartAlone = 1 << 30;
+
+  using Panel = PlainPanel;
+  static void add(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
+                  Ahead& ahead) {
+    const auto add = rows.rows > kTile ? add_products<dtype, true> : add_products<dtype, false>;
+    add(rows, weights, steps, first, sums, ahead);
+  }
+};
 
 }  // namespace homerun::amx

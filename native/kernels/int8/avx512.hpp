@@ -3,17 +3,13 @@
 
 #include <immintrin.h>
 
+#include "kernels/tiled/units.hpp"
+
 namespace homerun::HOMERUN_ISA {
 namespace {
 
 // 24 registers of sums, 2 of weights and 1 of a row's bytes: all of them stay in registers.
 constexpr int kTileRows = 12;
-
-// sums += four products per lane. Not the intrinsic: with it GCC 12 moves the sums of a large tile
-// to memory and back around every instruction.
-inline void multiply_add(__m512i& sums, __m512i unsigned_bytes, __m512i signed_bytes) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(unsigned_bytes), "v"(signed_bytes));
-}
 
 template <int rows>
 void tile(const TileInput& in, const TileOutput& out) {
@@ -47,8 +43,8 @@ void tile(const TileInput& in, const TileOutput& out) {
         std::int32_t four;
         __builtin_memcpy(&four, x[r / 3] + (r % 3) * in.x_stride + step * 4, 4);
         const __m512i bytes = _mm512_set1_epi32(four);
-        multiply_add(sums[step % kChains][r][0], left, bytes);
-        multiply_add(sums[step % kChains][r][1], right, bytes);
+        tiled::multiply_add(sums[step % kChains][r][0], left, bytes);
+        tiled::multiply_add(sums[step % kChains][r][1], right, bytes);
       }
     }
     weights += 4 * 128;

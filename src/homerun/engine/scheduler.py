@@ -283,6 +283,8 @@ class Scheduler:
     def _add_drafts(self, sketch: "_Sketch") -> None:
         """Adds drafts to the runs that sample, shared out evenly, if the step has rows to spare."""
         spare = self._max_draft_rows - sum(run.count for run in sketch.runs)
+        if spare <= 0:
+            return
         sampling = [index for index, run in enumerate(sketch.runs) if run.samples]
         for done, index in enumerate(sampling):
             if spare <= 0:

@@ -15,6 +15,9 @@ from homerun.model.dtypes import F32, I32
 
 RopeKind = Literal["default", "linear", "llama3", "yarn"]
 
+_FIRST_POSITIONS = 256
+"""Of the tables at first; they grow."""
+
 TRAINED = 0
 """RoPE variant as the checkpoint was trained."""
 SCALED = 1
@@ -80,24 +83,29 @@ class RopeTables:
     def __init__(self, trained: RopeConfig, scaled: RopeConfig, head_dim: int) -> None:
         variants = [inverse_frequencies(config, head_dim) for config in (trained, scaled)]
         self._frequencies = np.stack([frequencies for frequencies, _ in variants])
-        self._factors = np.array([[factor] for _, factor in variants], dtype=np.float32)
-        self._has_factors = bool((self._factors != 1).any())
+        self._factors = np.array([[[factor]] for _, factor in variants], dtype=np.float32)
+        self._cosines, self._sines = self._tables(_FIRST_POSITIONS)
 
     def rotations(self, positions: I32, variants: I32) -> tuple[F32, F32]:
         """Cosines and sines, float32 [M, head_dim / 2] each, for int32 [M] positions and variants.
 
         The angle is the float32 product; its cosine is taken in float64 and rounded once.
         """
-        angles = self._frequencies[variants]
-        angles *= positions.astype(np.float32)[:, None]
-        # For every step: each of NumPy's calls takes a microsecond, however small the arrays.
+        try:
+            return self._cosines[variants, positions], self._sines[variants, positions]
+        except IndexError:
+            # Once in a while: looked up they cost a fraction of what they take to compute.
+            self._cosines, self._sines = self._tables(2 * int(positions.max()) + 2)
+            return self._cosines[variants, positions], self._sines[variants, positions]
+
+    def _tables(self, positions: int) -> tuple[F32, F32]:
+        """Of the first so many positions: float32 [variant, position, head_dim / 2]."""
+        angles = self._frequencies[:, None] * np.arange(positions, dtype=np.float32)[:, None]
         cosines, sines = np.empty_like(angles), np.empty_like(angles)
         np.cos(angles, out=cosines, dtype=np.float64, casting="same_kind")
         np.sin(angles, out=sines, dtype=np.float64, casting="same_kind")
-        if self._has_factors:
-            factors = self._factors[variants]
-            cosines *= factors
-            sines *= factors
+        cosines *= self._factors
+        sines *= self._factors
         return cosines, sines
 
 

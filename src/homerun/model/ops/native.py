@@ -144,13 +144,18 @@ class Memory:
     """Float32 arrays whose memory is used again when nothing refers to them any more.
 
     Fresh large arrays would cost a page fault per 4 KiB in every operation of every step; for small
-    ones malloc does the same, and faster.
+    ones malloc does the same, and faster. Large ones begin at a cache line, so that kernels may
+    write them past the caches.
     """
 
     SMALL = 1 << 13
+    _LINE = 64 // 4
 
     def __init__(self) -> None:
-        self._arrays: list[NDArray[np.float32]] = [np.empty(1, np.float32)]
+        self._arrays: list[NDArray[np.float32]] = []
+        self._firsts: list[int] = []
+        """Where in an array the first cache line begins."""
+        self._append(1)
         # What is said of an array that only the list and the question refer to.
         self._unused = sys.getrefcount(self._arrays[0])
 
@@ -159,10 +164,25 @@ class Memory:
         size = rows * columns
         if size <= self.SMALL:
             return np.empty((rows, columns), np.float32)
+        index = self._unused_array(size)
+        first = self._firsts[index]
+        # A view of a view refers to the array in the list itself.
+        return self._arrays[index][first : first + size].reshape(rows, columns)
+
+    def _unused_array(self, size: int) -> int:
         for index in range(len(self._arrays)):
             if sys.getrefcount(self._arrays[index]) == self._unused:
-                if self._arrays[index].size < size:
-                    self._arrays[index] = np.empty(size, np.float32)
-                return self._arrays[index][:size].reshape(rows, columns)
-        self._arrays.append(np.empty(size, np.float32))
-        return self._arrays[-1].reshape(rows, columns)
+                if self._arrays[index].size < size + self._LINE:
+                    self._arrays[index], self._firsts[index] = self._aligned(size)
+                return index
+        self._append(size)
+        return len(self._arrays) - 1
+
+    def _append(self, size: int) -> None:
+        array, first = self._aligned(size)
+        self._arrays.append(array)
+        self._firsts.append(first)
+
+    def _aligned(self, size: int) -> tuple[NDArray[np.float32], int]:
+        array = np.empty(size + self._LINE, np.float32)
+        return array, -array.ctypes.data // 4 % self._LINE

@@ -1,32 +1,71 @@
-// The loops around the tiles: what stays in which cache. K is counted in bytes of a row.
+// The loops around units of some rows times one panel: what stays in which cache. K is counted in
+// bytes of a packed row.
 //
 //   chunk of rows
 //     group of panels
 //       span of K                the chunk's span and the group's sums stay in the L2 cache
 //         panel
 //           part of K            the panel's part stays in the L1 cache
-//             pair of row tiles  2 x 2 tiles of sums
+//             unit of rows       its sums stay in registers
 //
 // Sums are kept exactly between parts of K, so no cut changes a result.
+//
+// A Unit has
+//   kRows                        most rows of a unit; a multiple or a divisor of 16
+//   kRowBytes, kWeightBytes      of a number of a packed row, of a panel
+//   kPart, kPartAlone            bytes of K of a part, and where a chunk is one unit
+//   Panel(weights, bytes)        a part of a panel, for all units; at(k) is where the weights of k
+//                                bytes after its beginning are, as `add` wants them
+//   add(UnitRows, weights, steps, first, sums, Ahead&)
+//                                sums [rows][32] = (or +=, unless `first`) rows · weights, over
+//                                `steps` times kRowTileBytes bytes of K
 #pragma once
 
-#include "kernels/amx/tiles.hpp"
+#include <immintrin.h>
 
-namespace homerun::amx {
+#include "kernels/linear.hpp"
 
-constexpr int kPairRows = 2 * kTile;
-constexpr int kPart = 512;
-constexpr int kSpanBytes = 1 << 18;  // of a chunk
+namespace homerun::HOMERUN_ISA::tiled {
+namespace {
+
 // A step of 256 rows, and the decoding rows that ride along.
 constexpr int kChunkRows = 288;
 constexpr int kGroupPanels = 16;
+constexpr int kSpanBytes = 1 << 18;           // of a chunk
+constexpr int kSumsStride = kPanel * 4;       // from one row of sums to the next
 constexpr int kPanelSums = kChunkRows * kSumsStride;
-// A pair that is alone with its panel reads from memory as fast as it computes: it asks so many
+constexpr int kCacheLine = 64;
+// A unit that is alone with its panel reads from memory as fast as it computes: it asks so many
 // bytes ahead, into the panels that follow.
-constexpr int kAhead = 8192;
+constexpr int kAheadAlone = 8192;
+
+// What to have in the L2 cache soon, so many lines per step. Only addresses.
+struct Ahead {
+  const char* next;
+  int lines;
+
+  void ask() {
+    for (int line = 0; line < lines; line++, next += kCacheLine) __builtin_prefetch(next, 0, 2);
+  }
+};
+
+// The rows of a unit, over a part of K.
+struct UnitRows {
+  const char* first;        // of the first row; in the same tile the others follow, line by line
+  std::size_t tile_stride;  // from a row to the row 16 further on
+  int step_bytes;           // from one step of K to the next
+  int rows;
+};
+
+// Panels that are multiplied as they are.
+struct PlainPanel {
+  const char* weights;
+  PlainPanel(const char* first, int) : weights(first) {}
+  const char* at(std::size_t k) const { return weights + k * kPanel; }
+};
 
 // The 32 sums of some rows with one panel, over one group of K: [row][32].
-struct PairSums {
+struct UnitSums {
   int row, rows;       // of the product
   int row_of_chunk;
   int panel;
@@ -63,20 +102,22 @@ struct Cuts {
   }
 };
 
-// Calls finish.group_done(PairSums) for each pair of row tiles, panel and group of K but the last;
+// Calls finish.group_done(UnitSums) for each unit of rows, panel and group of K but the last;
 // then finish.write(RowSums) for each row and group of panels: a long piece of a row at a time,
 // because rows of a result often compete for a few sets of the caches.
-template <DType dtype, class Finish>
+template <class Unit, class Finish>
 class ChunkProduct {
  public:
-  // rows [row, row + rows): at most kChunkRows, from a multiple of 16. `group`: bytes.
+  // rows [row, row + rows): at most kChunkRows, from a multiple of 16. `group`: k, or 0 = all.
   ChunkProduct(const Product& product, int row, int rows, int group, const Finish& finish)
       : product_(product), finish_(finish), row_(row), rows_(rows),
-        pairs_(parts_of(rows, kPairRows)) {
+        units_(parts_of(rows, Unit::kRows)) {
     const LinearWeight& weight = *product.weight;
-    const int length = weight.padded_k * (dtype == DType::int8 ? 1 : 2);
-    panel_size_ = std::size_t{kPanel} * length;
-    cuts_ = {length, group ? smaller(group, length) : length, pairs_ == 1 ? length : kPart};
+    const int length = weight.padded_k * Unit::kRowBytes;
+    panel_size_ = std::size_t{kPanel} * weight.padded_k * Unit::kWeightBytes;
+    group *= Unit::kRowBytes;
+    cuts_ = {length, group ? smaller(group, length) : length,
+             units_ == 1 ? Unit::kPartAlone : Unit::kPart};
     span_ = parts_of(length, parts_of(length, smaller(length, kSpanBytes / rows)));
   }
 
@@ -106,23 +147,24 @@ class ChunkProduct {
       finish_.write({row_ + row, row, panel_begin, panel_end, sums_ + row * kSumsStride});
   }
 
-  // `next`: the weights that are read after this part; the pairs share the work of asking for them.
+  // `next`: the weights that are read after this part; the units share the work of asking for them.
   void run_part(int panel, int panel_of_group, int begin, int end, const char* next) {
-    constexpr int kStepLines = kStepWeights / kLine;
-    Ahead ahead{next, parts_of(kStepLines, pairs_)};
-    if (pairs_ == 1) ahead.next = weights(panel, begin) + kAhead;
-    const int tile_rows = product_.rows.tile_rows;
-    for (int pair = 0; pair < pairs_; pair++) {
-      const int row = pair * kPairRows, rows = smaller(kPairRows, rows_ - row);
-      const char* tile = static_cast<const char*>(product_.rows.data) +
-                         (row_ + row) / kTile * product_.rows.stride;
+    constexpr int kStepLines = kPanel * Unit::kWeightBytes / Unit::kRowBytes;
+    Ahead ahead{next, parts_of(kStepLines, units_)};
+    if (units_ == 1) ahead.next = weights(panel, begin) + kAheadAlone;
+    const typename Unit::Panel part(weights(panel, begin), end - begin);
+    const PackedRows& x = product_.rows;
+    for (int unit = 0; unit < units_; unit++) {
+      const int row = unit * Unit::kRows, rows = smaller(Unit::kRows, rows_ - row);
+      const char* first = static_cast<const char*>(x.data) + (row_ + row) / kRowTile * x.stride +
+                          row % kRowTile * kRowTileBytes;
       char* sums = sums_ + panel_of_group * kPanelSums + row * kSumsStride;
       for (int k = begin; k < end;) {
         const int group_end = cuts_.end_of_group(k), stop = smaller(end, group_end);
-        const char* upper = tile + static_cast<std::size_t>(k) * tile_rows;
-        const PairRows x{upper, upper + product_.rows.stride, kStep * tile_rows};
-        const auto add = rows > kTile ? add_products<dtype, true> : add_products<dtype, false>;
-        add(x, weights(panel, k), (stop - k) / kStep, k % cuts_.group == 0, sums, ahead);
+        const UnitRows unit_rows{first + static_cast<std::size_t>(k) * x.tile_rows, x.stride,
+                                 kRowTileBytes * x.tile_rows, rows};
+        Unit::add(unit_rows, part.at(k - begin), (stop - k) / kRowTileBytes, k % cuts_.group == 0,
+                  sums, ahead);
         if (stop == group_end && stop < cuts_.length)
           finish_.group_done({row_ + row, rows, row, panel, panel_of_group, k / cuts_.group, sums});
         k = stop;
@@ -132,12 +174,12 @@ class ChunkProduct {
 
   const char* weights(int panel, int k) const {
     return static_cast<const char*>(product_.weight->panels) + panel * panel_size_ +
-           static_cast<std::size_t>(k) * kPanel;
+           static_cast<std::size_t>(k) / Unit::kRowBytes * Unit::kWeightBytes * kPanel;
   }
 
   const Product& product_;
   const Finish& finish_;
-  const int row_, rows_, pairs_;
+  const int row_, rows_, units_;
   std::size_t panel_size_;
   Cuts cuts_;
   int span_;
@@ -146,14 +188,15 @@ class ChunkProduct {
 
 // All rows of the product from row_begin on, a multiple of 16. `group`: k, or 0 = all.
 // `finish` as above.
-template <DType dtype, class Finish>
+template <class Unit, class Finish>
 void multiply_chunks(const Product& product, int row_begin, int row_end, int panel_begin,
                      int panel_end, int group, const Finish& finish) {
-  const Tiles tiles(product.rows.tile_rows);
   for (int row = row_begin; row < row_end; row += kChunkRows) {
     const int rows = smaller(kChunkRows, row_end - row);
-    ChunkProduct<dtype, Finish>(product, row, rows, group, finish).run(panel_begin, panel_end);
+    ChunkProduct<Unit, Finish>(product, row, rows, group, finish).run(panel_begin, panel_end);
   }
+  if (product.past_caches) _mm_sfence();  // before anybody is told of the results
 }
 
-}  // namespace homerun::amx
+}  // namespace
+}  // namespace homerun::HOMERUN_ISA::tiled

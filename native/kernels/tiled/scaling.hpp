@@ -1,0 +1,101 @@
+// Exact integer sums of a chunk of rows to results: scaled, and added up over the groups of K.
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/tiled/writing.hpp"
+
+namespace homerun::HOMERUN_ISA::tiled {
+namespace {
+
+// sum · row_scale · scale, for half a panel.
+inline __m512 scaled(const std::int32_t* sums, std::int32_t offset, float row_scale,
+                     const float* scales) {
+  const __m512i sum = _mm512_add_epi32(_mm512_load_si512(sums), _mm512_set1_epi32(offset));
+  return _mm512_mul_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_set1_ps(row_scale)),
+                       _mm512_loadu_ps(scales));
+}
+
+// Scales the sums of a chunk of rows and adds them up over the groups of K.
+class Scaling {
+ public:
+  explicit Scaling(const Product& product)
+      : product_(product), weight_(*product.weight),
+        sum_groups_(groups(weight_, sum_group(weight_))),
+        row_groups_(groups(weight_, weight_.activation_group)),
+        channel_groups_(groups(weight_, weight_.weight_group)) {}
+
+  void group_done(const UnitSums& unit) const {
+    const auto* sums = reinterpret_cast<const std::int32_t*>(unit.sums);
+    for (int r = 0; r < unit.rows; r++, sums += kPanel) {
+      float* sum = partial(unit.row_of_chunk + r, unit.panel_of_group);
+      __m512 results[2];
+      add_group(unit.row + r, unit.panel, unit.group, sums, sum, results);
+      for (int h = 0; h < 2; h++) _mm512_store_ps(sum + h * kHalf, results[h]);
+    }
+  }
+
+  void write(const RowSums& row) const {
+    const char* sums = row.sums;
+    for (int panel = row.panel_begin; panel < row.panel_end; panel++, sums += kPanelSums) {
+      __m512 results[2];
+      add_group(row.row, panel, sum_groups_ - 1, reinterpret_cast<const std::int32_t*>(sums),
+                partial(row.row_of_chunk, panel - row.panel_begin), results);
+      if (product_.rows.outliers[row.row].count) add_outliers(row.row, panel, results);
+      write_panel(product_, row.row, panel, results);
+    }
+  }
+
+ private:
+  float* partial(int row_of_chunk, int panel_of_group) const {
+    return partial_ + (panel_of_group * kChunkRows + row_of_chunk) * kPanel;
+  }
+
+  // results = what the groups of K before have added up to, plus the sums of this group.
+  void add_group(int row, int panel, int group, const std::int32_t* sums, const float* before,
+                 __m512 (&results)[2]) const {
+    const int k = group * sum_group(weight_);
+    const int row_group = weight_.activation_group ? k / weight_.activation_group : 0;
+    const int channel_group = weight_.weight_group ? k / weight_.weight_group : 0;
+    const float* scales = weight_.scales + (panel * channel_groups_ + channel_group) * kPanel;
+    const std::int32_t offset = product_.rows.offsets[row * sum_groups_ + group];
+    const float row_scale = product_.rows.scales[row * row_groups_ + row_group];
+    for (int h = 0; h < 2; h++) {
+      results[h] = scaled(sums + h * kHalf, offset, row_scale, scales + h * kHalf);
+      if (group > 0) results[h] = _mm512_add_ps(_mm512_load_ps(before + h * kHalf), results[h]);
+    }
+  }
+
+  // results += outlier · (weight · scale), outlier by outlier.
+  void add_outliers(int row, int panel, __m512 (&results)[2]) const {
+    const Outliers& outliers = product_.rows.outliers[row];
+    const auto* panel_bytes = static_cast<const std::uint8_t*>(weight_.panels) +
+                              static_cast<std::size_t>(panel) * weight_.padded_k * kPanel;
+    for (int i = 0; i < outliers.count; i++) {
+      const int k = outliers.index[i];
+      const int group = weight_.weight_group ? k / weight_.weight_group : 0;
+      const float* scales = weight_.scales + (panel * channel_groups_ + group) * kPanel;
+      const std::uint8_t* four = panel_bytes + k / 4 * 4 * kPanel;  // k and its neighbours
+      const __m512 value = _mm512_set1_ps(outliers.value[i]);
+      const __m128i shift = _mm_cvtsi32_si128(k % 4 * 8);
+      for (int h = 0; h < 2; h++) {
+        const __m512i bytes = _mm512_and_si512(
+            _mm512_srl_epi32(_mm512_loadu_si512(four + h * kRowTileBytes), shift),
+            _mm512_set1_epi32(255));
+        const __m512 weights =
+            _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(128)));
+        const __m512 product = _mm512_mul_ps(weights, _mm512_loadu_ps(scales + h * kHalf));
+        results[h] = _mm512_add_ps(results[h], _mm512_mul_ps(value, product));
+      }
+    }
+  }
+
+  const Product& product_;
+  const LinearWeight& weight_;
+  const int sum_groups_, row_groups_, channel_groups_;
+  // What the groups of K so far add up to. One chunk after the other.
+  alignas(64) mutable float partial_[kGroupPanels * kChunkRows * kPanel];
+};
+
+}  // namespace
+}  // namespace homerun::HOMERUN_ISA::tiled

@@ -1,0 +1,47 @@
+// Results of a product to where they belong, a panel of a row at a time.
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/tiled/chunk.hpp"
+
+namespace homerun::HOMERUN_ISA::tiled {
+namespace {
+
+constexpr int kHalf = kPanel / 2;  // channels of a register
+
+// `sums` are the results of a row with a panel, one register per half.
+inline void write_panel(const Product& product, int row, int panel, const __m512 (&sums)[2]) {
+  float* out = product.out + row * product.out_stride + panel * kPanel;
+  const int channels = smaller(kPanel, product.weight->n - panel * kPanel);
+  if (product.past_caches && channels == kPanel) {
+    for (int h = 0; h < 2; h++) _mm512_stream_ps(out + h * kHalf, sums[h]);
+    return;
+  }
+  for (int h = 0; h < 2 && h * kHalf < channels; h++) {
+    const int count = smaller(kHalf, channels - h * kHalf);
+    const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
+    __m512 result = sums[h];
+    if (product.add)
+      result = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, out + h * kHalf), result);
+    _mm512_mask_storeu_ps(out + h * kHalf, mask, result);
+  }
+}
+
+// Sums of floats are the results.
+struct Writing {
+  const Product& product;
+
+  void group_done(const UnitSums&) const {}
+  void write(const RowSums& row) const {
+    const char* sums = row.sums;
+    for (int panel = row.panel_begin; panel < row.panel_end; panel++, sums += kPanelSums) {
+      const auto* numbers = reinterpret_cast<const float*>(sums);
+      write_panel(product, row.row, panel,
+                  {_mm512_load_ps(numbers), _mm512_load_ps(numbers + kHalf)});
+    }
+  }
+};
+
+}  // namespace
+}  // namespace homerun::HOMERUN_ISA::tiled
