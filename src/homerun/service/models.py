@@ -14,7 +14,7 @@ from homerun.engine.lane import BLOCK_SIZE, MAX_DRAFT_ROWS, Lane, LaneLimits
 from homerun.engine.runner import Runner
 from homerun.errors import CheckpointError, ConfigurationError
 from homerun.model.config import ModelConfig, read_config
-from homerun.model.dtypes import DType, FloatDType, kv_dtype_for, parse_dtype
+from homerun.model.dtypes import DType, kv_dtype_for, parse_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packed_file import has_packed_file
@@ -145,15 +145,13 @@ def fetching_command(model: CatalogModel) -> str:
     )
 
 
-def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> FloatDType:
+def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> DType:
     """dtype of K and V: the setting's, else what fits the weights. Raises ConfigurationError."""
     dtype = _dtype("--kv-dtype", settings.kv_dtype)
-    if dtype == "int8":
-        raise ConfigurationError("--kv-dtype is one of bf16, fp16, fp32")
     return dtype or kv_dtype_for(config.dtype)
 
 
-def make_lane(name: str, model: LoadedModel, kv_dtype: FloatDType, limits: LaneLimits) -> Lane:
+def make_lane(name: str, model: LoadedModel, kv_dtype: DType, limits: LaneLimits) -> Lane:
     """A lane of the engine for a loaded model, with its KV cache."""
     cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
     return Lane(name, Runner(model, cache), f"{model.revision}/{kv_dtype}", limits)
@@ -255,7 +253,7 @@ def _dtype(name: str, text: str | None) -> DType | None:
     return dtype
 
 
-def _num_blocks(config: ModelConfig, kv_dtype: FloatDType, window: int, settings: Settings) -> int:
+def _num_blocks(config: ModelConfig, kv_dtype: DType, window: int, settings: Settings) -> int:
     per_block = KVCache.bytes_per_block(config, BLOCK_SIZE, kv_dtype)
     blocks_of_window = -(-window // BLOCK_SIZE)
     if settings.kv_memory is None:
