@@ -12,10 +12,10 @@ import torch
 from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import F32, DType, from_float32, to_float32
 from homerun.model.kv_cache import KVCache
-from homerun.model.ops.attention import to_cache
 from homerun.model.ops.base import Segment
 from homerun.model.ops.reference import ReferenceOps
 from homerun.native import native_available
+from tests.caches import fill
 from tests.checkpoints import write_checkpoint
 
 if not native_available():
@@ -48,17 +48,6 @@ def normal(*shape: int, seed: int = 0) -> F32:
 @pytest.fixture(scope="module")
 def base_config(tmp_path_factory: pytest.TempPathFactory) -> ModelConfig:
     return read_config(write_checkpoint(tmp_path_factory.mktemp("checkpoint"), "llama"))
-
-
-def fill(cache: KVCache, layer: int) -> None:
-    """Normal numbers everywhere, as the cache's dtype holds them."""
-    numbers = normal(2, *cache.values.shape[1:])
-    stored, scales = to_cache(numbers.reshape(-1, 1, numbers.shape[-1]), cache.dtype)
-    stored = stored.reshape(numbers.shape)
-    cache.keys[layer], cache.values[layer] = stored[0].swapaxes(-1, -2), stored[1]
-    if cache.scales is not None:
-        assert scales is not None
-        cache.scales[layer] = np.moveaxis(scales.reshape(numbers.shape[:-1]), 0, -2)
 
 
 @dataclass
@@ -309,6 +298,21 @@ def test_bad_arguments(base_config: ModelConfig, tmp_path: Path) -> None:
         attention(out=np.empty((1, 64), np.float32))
     with pytest.raises(ValueError, match="blocks of 16"):
         attention(keys=cache.keys[..., :8].copy(), values=cache.values[:, :, :, :8].copy())
+    scales = np.ones((*cache.keys.shape[:3], 2, BLOCK), np.float32)
+    with pytest.raises(ValueError, match="has scales"):
+        attention(scales=scales)
+    integers = {
+        "dtype": "int8",
+        "keys": np.zeros(cache.keys.shape, np.int8),
+        "values": np.zeros(cache.values.shape, np.int8),
+    }
+    attention(**integers, scales=scales)
+    with pytest.raises(ValueError, match="has scales"):
+        attention(**integers)
+    with pytest.raises(TypeError, match="int8 cache are int8"):
+        attention(**{**integers, "keys": cache.keys}, scales=scales)
+    with pytest.raises(ValueError, match="scales are"):
+        attention(**integers, scales=scales[:1])
     far = _native.AttentionPlan([Segment(0, 1, 3, table + 100)], BLOCK)
     with pytest.raises(ValueError, match="beyond the cache"):
         attention(plan=far)

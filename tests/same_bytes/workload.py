@@ -2,7 +2,7 @@
 
 Run as a script it prints a digest of one fixed workload: `python -m tests.same_bytes.workload DIR
 DTYPE ARITHMETIC THREADS
-[INSTRUCTION_SET]`, for comparison between processes.
+[INSTRUCTION_SET]`, for comparison between processes. DTYPE is that of the weights, or WEIGHTS/KV.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import itertools
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from homerun.engine.lane import Lane, LaneLimits, StepStats
 from homerun.engine.runner import Runner
 from homerun.engine.scheduler import Run
 from homerun.engine.sequence import Ended, EngineRequest, Event, Failed, Produced
-from homerun.model.dtypes import kv_dtype_for
+from homerun.model.dtypes import DType, kv_dtype_for, parse_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.native import configure
@@ -30,8 +30,19 @@ from tests.arithmetic import ops_named
 WINDOW = 512  # twice the trained length of the checkpoints: the scaled variant has a meaning
 
 
-def load(directory: Path, dtype: str, arithmetic: str) -> LoadedModel:
-    return load_model(directory, dtype=dtype, max_model_len=WINDOW, ops=ops_named(arithmetic))
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A loaded model and the dtype of its keys and values."""
+
+    model: LoadedModel
+    kv_dtype: DType
+
+
+def load(directory: Path, dtype: str, arithmetic: str) -> Subject:
+    weights, _, kv = dtype.partition("/")
+    ops = ops_named(arithmetic)
+    model = load_model(directory, dtype=weights, max_model_len=WINDOW, ops=ops)
+    return Subject(model, parse_dtype(kv) or kv_dtype_for(model.config.dtype))
 
 
 class Recording:
@@ -54,15 +65,15 @@ class Recording:
         return logits
 
 
-def make_lane(model: LoadedModel, limits: LaneLimits) -> tuple[Lane, Recording]:
-    kv_dtype = kv_dtype_for(model.config.dtype)
-    cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
+def make_lane(subject: Subject, limits: LaneLimits) -> tuple[Lane, Recording]:
+    model = subject.model
+    cache = KVCache(model.config, limits.num_blocks, limits.block_size, subject.kv_dtype)
     recording = Recording(Runner(model, cache))
     return Lane("tiny", recording, model.revision, limits), recording
 
 
 def answer(
-    model: LoadedModel,
+    subject: Subject,
     limits: LaneLimits,
     requests: Sequence[EngineRequest],
     chance: random.Random,
@@ -72,7 +83,7 @@ def answer(
 
     By id: the tokens, the reason and counts, and the digests of the logits in order of position.
     """
-    lane, recording = make_lane(model, limits)
+    lane, recording = make_lane(subject, limits)
     outcomes: dict[str, list[object]] = {one.id: [] for one in requests}
     ends: dict[str, int] = {}
 
@@ -104,8 +115,8 @@ def answer(
 class Alone:
     """Answers of single requests, in one prefill, nothing cached or drafted; each remembered."""
 
-    def __init__(self, model: LoadedModel) -> None:
-        self._model = model
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
         self._known: dict[EngineRequest, object] = {}
 
     def __call__(self, request: EngineRequest) -> object:
@@ -114,7 +125,7 @@ class Alone:
             limits = LaneLimits(
                 num_blocks=40, max_batch_tokens=WINDOW, queue_timeout=1e9, max_draft_rows=0
             )
-            self._known[key] = answer(self._model, limits, [key], random.Random(0))["alone"]
+            self._known[key] = answer(self._subject, limits, [key], random.Random(0))["alone"]
         return self._known[key]
 
 
@@ -174,8 +185,8 @@ def repeating_workload() -> list[EngineRequest]:
     ]
 
 
-def digest(model: LoadedModel) -> str:
-    outcome = answer(model, FIXED_LIMITS, fixed_workload(), random.Random(3))
+def digest(subject: Subject) -> str:
+    outcome = answer(subject, FIXED_LIMITS, fixed_workload(), random.Random(3))
     return hashlib.sha256(repr(sorted(outcome.items())).encode()).hexdigest()
 
 

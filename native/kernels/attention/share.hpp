@@ -13,6 +13,8 @@ namespace homerun::HOMERUN_ISA {
 // kSharedRows rows times kSharedVectors vectors of the copy at once.
 #if defined(HOMERUN_ISA_avx512_vnni) || defined(HOMERUN_ISA_amx)
 constexpr int kSharedRows = 8, kSharedVectors = 2;
+#elif defined(HOMERUN_ISA_portable)
+constexpr int kSharedRows = 2, kSharedVectors = 1;
 #else
 constexpr int kSharedRows = 6, kSharedVectors = 1;
 #endif

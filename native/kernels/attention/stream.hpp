@@ -9,6 +9,9 @@ namespace homerun::HOMERUN_ISA {
 #if defined(HOMERUN_ISA_avx512_vnni) || defined(HOMERUN_ISA_amx)
 constexpr int kAccumulators = 24;  // of 32 registers
 constexpr int kMaxRows = 8;
+#elif defined(HOMERUN_ISA_portable)
+constexpr int kAccumulators = 2;  // it is not fast anyway: few variants compile sooner
+constexpr int kMaxRows = 2;
 #else
 constexpr int kAccumulators = 6;  // an F takes two of AVX2's 16 registers, four of NEON's 32
 constexpr int kMaxRows = 6;
