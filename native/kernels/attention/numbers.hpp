@@ -81,8 +81,8 @@ struct Sums {
   }
 };
 
-// Calls add_product(sums, i) for i in [begin, end), one after another; or, if `paired`, in the order
-// that TDPBF16PS has: of every kPairedTerms terms, counted from 0, first the even and the odd ones
+// Calls add_product(sums, i) for i in [begin, end), one after another; or, if `paired`, in the
+// order that TDPBF16PS has: of every kPairedTerms terms, counted from 0, first the even and the odd ones
 // are summed from 0, each in their order, then these two, and that is added to the sums before.
 // `begin` is a multiple of kPairedTerms then. A term that is missing counts as 0, or not at all: no
 // sum is ever -0, so this is the same.

@@ -7,7 +7,9 @@
 namespace homerun::HOMERUN_ISA {
 
 inline void write(float* p, F v, int n) { store_some(p, v, n); }
-inline void write(Fp16* p, F v, int n) { n == 16 ? store_fp16(&p->bits, v) : store_fp16(&p->bits, v, n); }
+inline void write(Fp16* p, F v, int n) {
+  n == 16 ? store_fp16(&p->bits, v) : store_fp16(&p->bits, v, n);
+}
 inline void write(Bf16* p, F v, int n) {
   const F kept = round_factor(v);
   n == 16 ? store_bf16(&p->bits, kept) : store_bf16(&p->bits, kept, n);
