@@ -6,7 +6,8 @@ First a table of one linear: activations of a normal distribution in which 6 cha
 as large, as some channels of trained models are, against normal weights. The error is
 ‖int8 - exact‖ / ‖exact‖ of the output, all of it and the part that the other channels make, since
 the large ones dominate both norms. "6 taken out" leaves the 6 largest numbers of a row to float32
-and quantizes the rest. Then the perplexity of rookie's held-out answers, float32 against int8. Run
+and quantizes the rest. Then the perplexity of rookie's held-out answers, float32 against
+the other dtypes of weights, and of keys and values. Run
 from the repository root.
 """
 
@@ -79,17 +80,20 @@ def rookie(count: int, length: int = 512) -> None:
     texts = list(documents(tokenizer, count, length))
     exact = None
     print(f"\nrookie, {count} x {length} tokens of held-out talks")
-    for dtype in ("fp32", "fp16", "bf16", "int8"):
+    for dtype, kv_dtype in (
+        *((weights, "fp32") for weights in ("fp32", "fp16", "bf16", "int8")),
+        *(("fp32", kv) for kv in ("fp16", "bf16", "int8")),
+    ):
         model = load_model(directory, dtype=dtype)
         tables = RopeTables(model.config.rope, model.config.rope, model.config.head_dim)
         total, number = 0.0, 0
         for ids, spoken in texts:
-            chosen = losses(model, tables, ids)[np.array(spoken[1:])]
+            chosen = losses(model, tables, ids, kv_dtype)[np.array(spoken[1:])]
             total, number = total + float(chosen.sum()), number + len(chosen)
         perplexity = np.exp(total / number)
         exact = exact or perplexity
         change = (perplexity / exact - 1) * 100
-        print(f"{dtype:6} perplexity {perplexity:.5f} ({change:+.3f}%, {number} tokens)")
+        print(f"{dtype:6} KV {kv_dtype:6} perplexity {perplexity:.5f} ({change:+.3f}%, {number} tokens)")
 
 
 def main() -> None:

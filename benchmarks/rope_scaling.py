@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from homerun.model.decoder import Batch, Decoder, Segment
+from homerun.model.dtypes import DType
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.rope import RopeConfig, RopeTables, scaled_beyond_training
@@ -47,12 +48,14 @@ def documents(
         yield ids, spoken
 
 
-def losses(model: LoadedModel, rope: RopeTables, ids: list[int]) -> np.ndarray:
+def losses(
+    model: LoadedModel, rope: RopeTables, ids: list[int], kv_dtype: DType = "fp32"
+) -> np.ndarray:
     """Negative log-likelihood of each token given those before it, float64 [len(ids) - 1]."""
     decoder = model.decoder
     scaled = Decoder(model.config, decoder._weights, rope, decoder._ops)
     blocks = -(-len(ids) // BLOCK)
-    cache = KVCache(model.config, blocks, BLOCK, "fp32")
+    cache = KVCache(model.config, blocks, BLOCK, kv_dtype)
     table = np.arange(blocks, dtype=np.int32)
     result = []
     for start in range(0, len(ids) - 1, CHUNK):

@@ -1,5 +1,9 @@
 // Attention and the paged cache for Python: checks what NumPy hands over, then leaves the GIL.
 #include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include <nanobind/stl/optional.h>
 
 #include "bindings/arrays.hpp"
 #include "ops/attention.hpp"
@@ -12,6 +16,7 @@ using homerun::AttentionSegment;
 using homerun::CacheLayer;
 
 using CacheArray = nb::ndarray<nb::ndim<5>, nb::c_contig, nb::device::cpu>;
+using ScaleArray = Output<float, 5>;
 
 // The heads of a token, `heads` of `head_dim` numbers each.
 void check_heads(std::size_t heads, std::size_t head_dim) {
@@ -20,10 +25,17 @@ void check_heads(std::size_t heads, std::size_t head_dim) {
           "the heads of a token have at most 2^22 numbers");
 }
 
+// The dtype of a cache, as float_dtype or int8.
+homerun::DType cache_dtype(const char* name, nb::dlpack::dtype type) {
+  if (std::strcmp(name, "int8") != 0) return float_dtype(name, type);
+  if (type != nb::dtype<std::int8_t>()) throw nb::type_error("numbers of an int8 cache are int8");
+  return homerun::DType::int8;
+}
+
 // The arrays of kv_cache.KVCache, one layer of them.
-CacheLayer cache_layer(const CacheArray& keys, const CacheArray& values, const char* dtype,
-                       int layer) {
-  const homerun::DType type = float_dtype(dtype, keys.dtype());
+CacheLayer cache_layer(const CacheArray& keys, const CacheArray& values,
+                       const std::optional<ScaleArray>& scales, const char* dtype, int layer) {
+  const homerun::DType type = cache_dtype(dtype, keys.dtype());
   const std::size_t kv_heads = keys.shape(2), head_dim = keys.shape(3), block = keys.shape(4);
   require(block == homerun::kBlock, "the native cache has blocks of 16 positions");
   require(values.dtype() == keys.dtype() && values.shape(0) == keys.shape(0) &&
@@ -36,8 +48,22 @@ CacheLayer cache_layer(const CacheArray& keys, const CacheArray& values, const c
   require(layer >= 0 && std::size_t(layer) < keys.shape(0), "no such layer in the cache");
   const std::size_t numbers = keys.shape(1) * kv_heads * head_dim * block;  // of a layer
   const std::size_t size = homerun::bytes_of(type) * numbers * static_cast<std::size_t>(layer);
-  return {type, static_cast<char*>(keys.data()) + size, static_cast<char*>(values.data()) + size,
-          static_cast<int>(kv_heads), static_cast<int>(head_dim)};
+  require(scales.has_value() == (type == homerun::DType::int8),
+          "an int8 cache, and no other, has scales");
+  float* layer_scales = nullptr;
+  if (scales) {
+    require(scales->shape(0) == keys.shape(0) && scales->shape(1) == keys.shape(1) &&
+                scales->shape(2) == kv_heads && scales->shape(3) == 2 &&
+                scales->shape(4) == block,
+            "scales are [layers, blocks, kv_heads, 2, 16]");
+    layer_scales = scales->data() + keys.shape(1) * kv_heads * 2 * block * layer;
+  }
+  return {type,
+          static_cast<char*>(keys.data()) + size,
+          static_cast<char*>(values.data()) + size,
+          static_cast<int>(kv_heads),
+          static_cast<int>(head_dim),
+          layer_scales};
 }
 
 // `segments`: objects with first_row, rows, start and block_table (int32), as base.Segment.
@@ -72,8 +98,9 @@ void make_plan(AttentionPlan* self, nb::sequence segments, int block_size) {
 }
 
 void attention(Input<float, 3> queries, CacheArray keys, CacheArray values, const char* dtype,
-               int layer, const AttentionPlan& plan, Output<float, 2> out) {
-  const CacheLayer cache = cache_layer(keys, values, dtype, layer);
+               int layer, const AttentionPlan& plan, Output<float, 2> out,
+               std::optional<ScaleArray> scales) {
+  const CacheLayer cache = cache_layer(keys, values, scales, dtype, layer);
   const std::size_t rows = queries.shape(0), heads = queries.shape(1);
   check_heads(heads, cache.head_dim);
   require(rows == static_cast<std::size_t>(plan.rows), "the plan is for another number of rows");
@@ -90,8 +117,9 @@ void attention(Input<float, 3> queries, CacheArray keys, CacheArray values, cons
 
 void rotate_and_store(Input<float, 2> qkv, Input<float, 2> cosines, Input<float, 2> sines,
                       CacheArray keys, CacheArray values, const char* dtype, int layer,
-                      Input<std::int64_t, 1> slots, Output<float, 3> queries) {
-  const CacheLayer cache = cache_layer(keys, values, dtype, layer);
+                      Input<std::int64_t, 1> slots, Output<float, 3> queries,
+                      std::optional<ScaleArray> scales) {
+  const CacheLayer cache = cache_layer(keys, values, scales, dtype, layer);
   const std::size_t rows = qkv.shape(0), heads = queries.shape(1), head_dim = cache.head_dim;
   const int row_count = extent(rows);
   check_heads(heads, head_dim);
@@ -118,11 +146,12 @@ void bind_attention(nb::module_& m) {
       .def("__init__", &make_plan, nb::arg("segments"), nb::arg("block_size"));
   m.def("attention", &attention, nb::arg("queries").noconvert(), nb::arg("keys").noconvert(),
         nb::arg("values").noconvert(), nb::arg("dtype"), nb::arg("layer"), nb::arg("plan"),
-        nb::arg("out").noconvert(),
+        nb::arg("out").noconvert(), nb::arg("scales").noconvert() = nb::none(),
         "Ops.attention for float32 queries [M, heads, head_dim] into out [M, heads * head_dim].");
   m.def("rotate_and_store", &rotate_and_store, nb::arg("qkv").noconvert(),
         nb::arg("cosines").noconvert(), nb::arg("sines").noconvert(), nb::arg("keys").noconvert(),
         nb::arg("values").noconvert(), nb::arg("dtype"), nb::arg("layer"),
         nb::arg("slots").noconvert(), nb::arg("queries_out").noconvert(),
+        nb::arg("scales").noconvert() = nb::none(),
         "Ops.rotate_and_store into the cache's arrays and queries_out [M, heads, head_dim].");
 }

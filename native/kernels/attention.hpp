@@ -10,17 +10,25 @@ namespace homerun {
 
 // Positions of a KV block, and of a tile: what has a maximum and a sum of its own.
 constexpr int kBlock = 16;
-constexpr int kTile = 256;
-constexpr int kTileBlocks = kTile / kBlock;
+constexpr int kPositionTile = 256;
+constexpr int kTileBlocks = kPositionTile / kBlock;
+
+// Terms of a sum in pairs (attention/numbers.hpp), and the least magnitude but 0 that a factor of it
+// has: so that no product and no sum is denormal, which CPUs treat differently.
+constexpr int kPairedTerms = 32;
+constexpr float kLeastBf16 = 0x1p-55f;
+// Of int8 numbers: with a weight of at least kLeastBf16 the product is a factor that is large enough.
+constexpr float kLeastScale = 0x1p-64f;
 
 // One layer of the cache. Keys lie with the positions side by side, values with the features:
 //   keys    [block][kv_head][head_dim][16]      values  [block][kv_head][16][head_dim]
 struct CacheLayer {
-  DType dtype;  // fp32, fp16 or bf16
+  DType dtype;
   void* keys;
   void* values;
   int kv_heads;
   int head_dim;
+  float* scales;  // int8: [block][kv_head][2][16], of the keys, of the values; else null
 };
 
 // Consecutive tokens of a sequence and the query heads that read one KV head: row
@@ -40,16 +48,16 @@ struct QueryRows {
   float* out_of(int row) const {
     return out + row / sharing * stride + std::size_t(row % sharing) * cache.head_dim;
   }
-  int tiles() const { return (start + tokens - 1) / kTile + 1; }
+  int tiles() const { return (start + tokens - 1) / kPositionTile + 1; }
   // Positions of `tile` that the row may see; 0 or less: none.
   int visible(int row, int tile) const {
-    const int count = start + row / sharing + 1 - tile * kTile;
-    return count < kTile ? count : kTile;
+    const int count = start + row / sharing + 1 - tile * kPositionTile;
+    return count < kPositionTile ? count : kPositionTile;
   }
 };
 
-// What one or several tiles contribute to the rows: maximum m, l = Σ exp(s - m) and
-// o = Σ exp(s - m) · v. Undefined for rows that see none of these tiles.
+// What one or several tiles contribute to the rows: with scores s in units of ln 2, maximum m,
+// l = Σ 2^(s - m) and o = Σ 2^(s - m) · v. Undefined for rows that see none of these tiles.
 struct Contribution {
   float* maximum;  // [rows]
   float* total;    // [rows]
@@ -72,12 +80,14 @@ enum class TileOrder : std::uint8_t {
 };
 
 struct AttentionKernels {
-  // The rows' queries times `scale`, as [row][head_dim].
+  // The rows' queries times `scale`, as [row][head_dim]; rounded for bf16 and int8 caches.
   void (*scale_queries)(const QueryRows& rows, float scale, float* scaled);
-  // One tile, by the cache's dtype; `scratch` has `scratch_floats(rows)`.
-  void (*add_tile[3])(const QueryRows& rows, int tile, TileOrder order, const float* scaled,
+  // By the cache's dtype: one tile; `scratch` has `scratch_floats(rows)`. At most `most_rows` rows
+  // are worth being given together.
+  void (*add_tile[4])(const QueryRows& rows, int tile, TileOrder order, const float* scaled,
                       float* scratch, Contribution so_far);
-  std::size_t (*scratch_floats)(const QueryRows& rows);
+  std::size_t (*scratch_floats[4])(const QueryRows& rows);
+  int most_rows[4];
   // so_far = that of the tiles before `tile`, combined with that of `tile`, which is overwritten.
   void (*combine)(const QueryRows& rows, int tile, Contribution so_far, Contribution next);
   // out = output / total.
@@ -86,7 +96,7 @@ struct AttentionKernels {
   // One token: qkv [(heads + 2 · kv_heads) · head_dim] -> rotated queries [heads · head_dim], and
   // rotated keys and values into `slot` of the cache. The halves a, b of a head become
   // (a·cos - b·sin, b·cos + a·sin).
-  void (*rotate_and_store[3])(const CacheLayer& cache, int heads, const float* qkv,
+  void (*rotate_and_store[4])(const CacheLayer& cache, int heads, const float* qkv,
                               const float* cosines, const float* sines, std::int64_t slot,
                               float* queries);
 };

@@ -76,6 +76,25 @@ inline F keep_first(F a, int n, F other) {
           _mm256_blendv_ps(other.high, a.high, _mm256_castsi256_ps(first_lanes(n, 1)))};
 }
 
+inline F where_below(F a, F b, F yes, F no) {
+  const auto half = [](__m256 x, __m256 y, __m256 if_so, __m256 if_not) {
+    return _mm256_blendv_ps(if_not, if_so, _mm256_cmp_ps(x, y, _CMP_LT_OQ));
+  };
+  return {half(a.low, b.low, yes.low, no.low), half(a.high, b.high, yes.high, no.high)};
+}
+
+inline F load_int8(const std::int8_t* p) {
+  const auto half = [](const std::int8_t* q) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(q));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+  };
+  return {half(p), half(p + 8)};
+}
+inline F load_int8(const std::int8_t* p, int n) {
+  alignas(16) std::int8_t whole[16] = {};
+  for (int i = 0; i < n; i++) whole[i] = p[i];
+  return load_int8(whole);
+}
 inline __m128i load_half(const std::uint16_t* p) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }

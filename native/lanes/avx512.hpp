@@ -37,6 +37,17 @@ inline F keep_first(F a, int n, F other) {
   return {_mm512_mask_mov_ps(other.v, first_lanes(n), a.v)};
 }
 
+inline F where_below(F a, F b, F yes, F no) {
+  return {_mm512_mask_mov_ps(no.v, _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), yes.v)};
+}
+
+inline F widen_int8(__m128i bytes) { return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))}; }
+inline F load_int8(const std::int8_t* p) {
+  return widen_int8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline F load_int8(const std::int8_t* p, int n) {
+  return widen_int8(_mm_maskz_loadu_epi8(first_lanes(n), p));
+}
 inline F widen_fp16(__m256i bits) { return {_mm512_cvtph_ps(bits)}; }
 inline F widen_bf16(__m256i bits) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};

@@ -4,6 +4,7 @@
 // Each <isa>.hpp defines, in namespace homerun::<isa>, a struct F and
 //   zero() set(x) load(p) load(p, n) store(p, v) store(p, v, n)     n < 16: the other lanes are 0
 //   load_fp16(p) load_bf16(p) (and with n)    exact; p is const uint16_t*
+//   load_int8(p) (and with n)                 exact; p is const int8_t*
 //   store_fp16(p, v) store_bf16(p, v) (and with n)   nearest even; fp16 saturates at ±65504,
 //                                             infinities too; NaN stays NaN
 //   load_bf16_pairs(p, even, odd)             32 bfloat16 -> lanes of even and of odd index
@@ -12,7 +13,8 @@
 //   round_even(v)                             to an integer, ties to even, |v| < 2^22
 //   scale2(v, n) = v · 2^n, rounded once      n holds integers in [-150, 127]; |v| >= 2^-50 or v is 0
 //   keep_first(v, n, other)                   lanes < n of v, the others of `other`
-// and this file builds sum, maximum and exp of them. Which NaN an operation gives is left to the
+//   where_below(a, b, yes, no) = a < b ? yes : no
+// and this file builds sum, maximum, exp and exp2 of them. Which NaN an operation gives is left to the
 // processor; a NaN that is only moved, picked (max, min, abs) or converted keeps its bits everywhere.
 #pragma once
 
@@ -60,6 +62,34 @@ inline F exp(F v) {
   p = fma(p, r, set(1.6666665459e-1f));
   p = fma(p, r, set(5.0000001201e-1f));
   p = fma(p, mul(r, r), add(r, set(1.0f)));
+  return scale2(p, n);
+}
+
+// 2^v for v <= 127; 0 below -150; relative error below 1e-7; 2^0 is 1. NaN stays NaN.
+inline F exp2(F v) {
+  const F clamped = max(set(-150.0f), v);
+  const F n = round_even(clamped);
+  const F r = sub(clamped, n);
+  F p = set(1.5345812426e-4f);  // least largest error for |r| <= 1/2 (Remez)
+  p = fma(p, r, set(1.3399930904e-3f));
+  p = fma(p, r, set(9.6184890717e-3f));
+  p = fma(p, r, set(5.5503286421e-2f));
+  p = fma(p, r, set(2.4022646248e-1f));
+  p = fma(p, r, set(6.9314718246e-1f));
+  p = fma(p, r, set(1.0f));
+  return scale2(p, n);
+}
+
+// The same for what is rounded to 8 bits anyway: relative error below 3e-6, never below 2^-55.
+inline F rough_exp2(F v) {
+  const F clamped = max(set(-55.0f), v);
+  const F n = round_even(clamped);
+  const F r = sub(clamped, n);
+  F p = set(9.5828557387e-3f);  // likewise, with 2^0 = 1
+  p = fma(p, r, set(5.5906429887e-2f));
+  p = fma(p, r, set(2.4024099112e-1f));
+  p = fma(p, r, set(6.9312417507e-1f));
+  p = fma(p, r, set(1.0f));
   return scale2(p, n);
 }
 

@@ -93,6 +93,30 @@ inline F keep_first(F a, int n, F other) {
   return load(kept);
 }
 
+inline F where_below(F a, F b, F yes, F no) {
+  F result;
+  for (int i = 0; i < 4; i++)
+    result.v[i] = vbslq_f32(vcltq_f32(a.v[i], b.v[i]), yes.v[i], no.v[i]);
+  return result;
+}
+
+inline F load_int8(const std::int8_t* p) {
+  const auto half = [&](int8x8_t bytes, float32x4_t* to) {
+    const int16x8_t wide = vmovl_s8(bytes);
+    to[0] = vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+    to[1] = vcvtq_f32_s32(vmovl_s16(vget_high_s16(wide)));
+  };
+  F result;
+  half(vld1_s8(p), result.v);
+  half(vld1_s8(p + 8), result.v + 2);
+  return result;
+}
+inline F load_int8(const std::int8_t* p, int n) {
+  std::int8_t whole[16] = {};
+  for (int i = 0; i < n; i++) whole[i] = p[i];
+  return load_int8(whole);
+}
+
 inline F load_fp16(const std::uint16_t* p) {
   const auto quarter = [](const std::uint16_t* q) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(q)));

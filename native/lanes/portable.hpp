@@ -149,6 +149,17 @@ inline F keep_first(F a, int n, F other) {
   return each_lane([&](int i) { return i < n ? a.v[i / 4][i % 4] : other.v[i / 4][i % 4]; });
 }
 
+inline F where_below(F a, F b, F yes, F no) {
+  return each([](Quad x, Quad y, Quad if_so, Quad if_not) { return choose(x < y, if_so, if_not); },
+              a, b, yes, no);
+}
+
+inline F load_int8(const std::int8_t* p) {
+  return each_lane([&](int i) { return static_cast<float>(p[i]); });
+}
+inline F load_int8(const std::int8_t* p, int n) {
+  return each_lane([&](int i) { return i < n ? static_cast<float>(p[i]) : 0.0f; });
+}
 inline float widen_fp16(std::uint16_t half) {
   const std::uint32_t sign = (half & 0x8000u) << 16, rest = half & 0x7fffu;
   if (rest > 0x7c00) return number(sign | 0x7fc00000u | rest << 13);  // NaN

@@ -16,12 +16,11 @@
 namespace homerun {
 namespace {
 
-// Query rows that share a widened tile: more make the conversion cheaper, but need more cache.
-constexpr int kMostRowsPerItem = 128;
 constexpr int kLeastRowsPerItem = 32;
 // With fewer items per thread than this items get smaller; in the end tiles become items too.
 constexpr int kItemsPerThread = 4;
 constexpr int kRowsPerStore = kBlock;
+constexpr double kPerUnit = 1.4426950408889634;  // log2(e): scores count in units of ln 2
 
 // Whole cache lines, so that threads do not share one.
 std::size_t whole_lines(std::size_t floats) { return round_up(floats, kLine / sizeof(float)); }
@@ -33,9 +32,10 @@ struct RowBlock {
   int tokens;
 };
 
-std::vector<RowBlock> row_blocks(const AttentionPlan& plan, int sharing, std::size_t wanted) {
+std::vector<RowBlock> row_blocks(const AttentionPlan& plan, int most_rows, int sharing,
+                                 std::size_t wanted) {
   std::vector<RowBlock> blocks;
-  for (int rows = kMostRowsPerItem; rows >= kLeastRowsPerItem; rows /= 2) {
+  for (int rows = most_rows; rows >= kLeastRowsPerItem; rows /= 2) {
     const int most = std::max(1, rows / sharing);
     blocks.clear();
     for (const AttentionSegment& segment : plan.segments)
@@ -58,11 +58,11 @@ class Attention {
   Attention(const CacheLayer& cache, int heads, const AttentionPlan& plan, const float* queries,
             float* out)
       : cache_(cache), heads_(heads), plan_(plan), queries_(queries), out_(out),
-        kernels_(kernels().attention),
-        add_tile_(kernels_.add_tile[static_cast<int>(cache.dtype)]),
-        scale_(static_cast<float>(1 / std::sqrt(static_cast<double>(cache.head_dim)))),
+        kernels_(kernels().attention), dtype_(static_cast<int>(cache.dtype)),
+        add_tile_(kernels_.add_tile[dtype_]),
+        scale_(static_cast<float>(kPerUnit / std::sqrt(static_cast<double>(cache.head_dim)))),
         wanted_items_(kItemsPerThread * std::size_t(pool().threads())),
-        blocks_(row_blocks(plan, heads / cache.kv_heads,
+        blocks_(row_blocks(plan, kernels_.most_rows[dtype_], heads / cache.kv_heads,
                            (wanted_items_ + cache.kv_heads - 1) / cache.kv_heads)) {}
 
   void run() {
@@ -71,7 +71,7 @@ class Attention {
     for (const RowBlock& block : blocks_) {
       const QueryRows rows = rows_of(block, 0);
       most_rows = std::max(most_rows, std::size_t(rows.rows()));
-      most_scratch = std::max(most_scratch, kernels_.scratch_floats(rows));
+      most_scratch = std::max(most_scratch, kernels_.scratch_floats[dtype_](rows));
       most_tiles = std::max(most_tiles, rows.tiles());
     }
     queries_floats_ = whole_lines(most_rows * cache_.head_dim);
@@ -159,6 +159,7 @@ class Attention {
   const float* queries_;
   float* out_;
   const AttentionKernels& kernels_;
+  const int dtype_;
   std::decay_t<decltype(AttentionKernels::add_tile[0])> add_tile_;
   const float scale_;
   const std::size_t wanted_items_;

@@ -34,10 +34,12 @@ void filled_and_read(Record& record, DType dtype, const Heads& h) {
   for (int i = blocks - 1; i > 0; i--) std::swap(plan.tables[i], plan.tables[random.below(i + 1)]);
   plan.max_block = blocks - 1;
 
-  const std::size_t words = dtype == DType::fp32 ? 4 : 2;
-  const std::size_t bytes = words * blocks * kBlock * h.kv_heads * h.head_dim;
+  const std::size_t size = dtype == DType::fp32 ? 4 : dtype == DType::int8 ? 1 : 2;
+  const std::size_t bytes = size * blocks * kBlock * h.kv_heads * h.head_dim;
   std::vector<std::uint8_t> keys(bytes), values(bytes);
-  const CacheLayer cache{dtype, keys.data(), values.data(), h.kv_heads, h.head_dim};
+  std::vector<float> scales(std::size_t(blocks) * h.kv_heads * 2 * kBlock);
+  const CacheLayer cache{dtype,      keys.data(), values.data(),
+                         h.kv_heads, h.head_dim,  scales.data()};
 
   // Every position of every sequence is a row.
   std::vector<std::int64_t> slots;
@@ -59,6 +61,7 @@ void filled_and_read(Record& record, DType dtype, const Heads& h) {
   record.floats(rotated);
   record.exactly(keys.data(), bytes);
   record.exactly(values.data(), bytes);
+  record.floats(scales);
 
   std::vector<float> queries(plan.rows * width), out(plan.rows * width);
   for (float& x : queries) x = 8 * random.ordinary();
@@ -69,9 +72,9 @@ void filled_and_read(Record& record, DType dtype, const Heads& h) {
 }  // namespace
 
 std::vector<Case> attention_cases() {
-  constexpr const char* kDTypes[] = {"fp32", "fp16", "bf16"};
+  constexpr const char* kDTypes[] = {"fp32", "fp16", "bf16", "int8"};
   std::vector<Case> cases;
-  for (int dtype = 0; dtype < 3; dtype++)
+  for (int dtype = 0; dtype < 4; dtype++)
     for (const Heads& heads : kHeads)
       cases.push_back({std::string("attention ") + kDTypes[dtype] + " " +
                            std::to_string(heads.heads) + "/" + std::to_string(heads.kv_heads) +

@@ -62,6 +62,17 @@ constexpr LaneFunction kFunctions[] = {
      [](const LaneInput& in, LaneOutput& out) {
        moved(out, keep_first(load(in.a), in.n, load(in.b)));
      }},
+    {"where_below",
+     [](const LaneInput& in, LaneOutput& out) {
+       moved(out, where_below(load(in.a), load(in.b), load(in.c), load(in.integers)));
+     }},
+    {"load_int8",
+     [](const LaneInput& in, LaneOutput& out) {
+       std::int8_t bytes[16];
+       __builtin_memcpy(bytes, in.halves, sizeof bytes);
+       store(out.computed, load_int8(bytes));
+       store(out.computed + 16, load_int8(bytes, in.n));
+     }},
     {"add", two<add>},
     {"sub", two<sub>},
     {"mul", two<mul>},
@@ -117,6 +128,16 @@ constexpr LaneFunction kFunctions[] = {
        const F v = min(set(88.0f), load(in.a));
        store(out.computed, exp(v));
        store(out.computed + 16, exp(min(set(88.0f), mul(v, set(96.0f)))));
+     }},
+    {"exp2",
+     [](const LaneInput& in, LaneOutput& out) {
+       store(out.computed, exp2(min(set(127.0f), load(in.a))));
+       store(out.computed + 16, exp2(min(set(127.0f), mul(load(in.b), set(96.0f)))));
+     }},
+    {"rough_exp2",
+     [](const LaneInput& in, LaneOutput& out) {
+       store(out.computed, rough_exp2(min(set(127.0f), load(in.a))));
+       store(out.computed + 16, rough_exp2(min(set(127.0f), mul(load(in.b), set(40.0f)))));
      }},
     {nullptr, nullptr},
 };

@@ -117,10 +117,11 @@ def attention(
     queries: NDArray[np.float32],
     keys: NDArray[Any],
     values: NDArray[Any],
-    dtype: Literal["fp32", "fp16", "bf16"],
+    dtype: Literal["fp32", "fp16", "bf16", "int8"],
     layer: int,
     plan: AttentionPlan,
     out: NDArray[np.float32],
+    scales: NDArray[np.float32] | None = None,
 ) -> None: ...
 def rotate_and_store(
     qkv: NDArray[np.float32],
@@ -128,10 +129,11 @@ def rotate_and_store(
     sines: NDArray[np.float32],
     keys: NDArray[Any],
     values: NDArray[Any],
-    dtype: Literal["fp32", "fp16", "bf16"],
+    dtype: Literal["fp32", "fp16", "bf16", "int8"],
     layer: int,
     slots: NDArray[np.int64],
     queries_out: NDArray[np.float32],
+    scales: NDArray[np.float32] | None = None,
 ) -> None: ...
 
 # bindings/sampling.cpp

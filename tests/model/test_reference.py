@@ -141,11 +141,13 @@ def test_other_dtypes_stay_near_float32(family: str, tmp_path: Path) -> None:
         assert np.sqrt((error**2).mean()) < tolerance * expected.std(), dtype
 
 
-def test_cache_geometry(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["fp32", "fp16", "bf16", "int8"])
+def test_cache_geometry(dtype: DType, tmp_path: Path) -> None:
     config = read_config(write_checkpoint(tmp_path, "llama"))
-    cache = KVCache(config, 5, 16, "fp16")
+    cache = KVCache(config, 5, 16, dtype)
     total = cache.keys.nbytes + cache.values.nbytes
-    assert KVCache.bytes_per_block(config, 16, "fp16") * 5 == total
+    total += 0 if cache.scales is None else cache.scales.nbytes
+    assert KVCache.bytes_per_block(config, 16, dtype) * 5 == total
     assert cache.keys.shape == (*cache.keys.shape[:3], config.head_dim, 16)
     assert cache.values.shape == (*cache.keys.shape[:3], 16, config.head_dim)
     for array in (cache.keys, cache.values):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from homerun.model.config import ModelConfig, read_config
-from homerun.model.dtypes import F32, DType, FloatDType, Tensor, from_float32
+from homerun.model.dtypes import F32, DType, Tensor, from_float32
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import load_model
 from homerun.model.ops import reference, tiles
@@ -22,6 +22,7 @@ from homerun.model.ops.reference import ReferenceOps
 from homerun.model.packing import pack
 from homerun.model.quantize import quantize_weight
 from tests.arithmetic import ARITHMETICS, block_sizes, ops_named
+from tests.caches import fill
 from tests.checkpoints import write_checkpoint
 from tests.model.sequences import Sequences, random_ids
 
@@ -71,20 +72,19 @@ def kv_config(directory: Path, heads: int, kv_heads: int, head_dim: int) -> Mode
     return replace(config, num_layers=1, num_heads=heads, num_kv_heads=kv_heads, head_dim=head_dim)
 
 
-@pytest.mark.parametrize("kv_dtype", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize("kv_dtype", ["fp32", "fp16", "bf16", "int8"])
 @pytest.mark.parametrize(
     ("heads", "kv_heads", "head_dim"),
     [(1, 1, 2), (6, 2, 20), (8, 1, 256), (4, 4, 80), (5, 1, 48), (16, 8, 32), (18, 2, 128)],
 )
 def test_attention(
-    heads: int, kv_heads: int, head_dim: int, kv_dtype: FloatDType, tmp_path: Path
+    heads: int, kv_heads: int, head_dim: int, kv_dtype: DType, tmp_path: Path
 ) -> None:
     """Each row as a segment by itself, and in segments of any length beside other sequences."""
     config = kv_config(tmp_path, heads, kv_heads, head_dim)
     lengths = (1, 20, 255, 257, 300)
     cache = KVCache(config, 200, 8, kv_dtype)
-    cache.keys[:] = from_float32(normal(*cache.keys.shape), kv_dtype)
-    cache.values[:] = from_float32(normal(*cache.values.shape, seed=1), kv_dtype)
+    fill(cache, 0)
     order = np.random.default_rng(0).permutation(200).astype(np.int32)
     tables = [order[i * 40 : i * 40 + 38] for i in range(len(lengths))]
     queries = [normal(n, heads, head_dim, seed=n) for n in lengths]

@@ -64,6 +64,13 @@ def cases() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "dtype": "fp32",
         "layer": 1,
     }
+    integers = {
+        "keys": np.zeros((2, BLOCKS, KV_HEADS, HEAD_DIM, 16), np.int8),
+        "values": np.zeros((2, BLOCKS, KV_HEADS, 16, HEAD_DIM), np.int8),
+        "dtype": "int8",
+        "layer": 1,
+        "scales": floats(2, BLOCKS, KV_HEADS, 2, 16),
+    }
     angles = floats(ROWS, HEAD_DIM // 2)
     ids = np.arange(ROWS, dtype=np.int32)
     return {
@@ -115,6 +122,15 @@ def cases() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             {
                 "queries": floats(ROWS, HEADS, HEAD_DIM),
                 **cache,
+                "plan": plan(),
+                "out": floats(ROWS, HEADS * HEAD_DIM),
+            },
+        ),
+        "attention int8": (
+            _native.attention,
+            {
+                "queries": floats(ROWS, HEADS, HEAD_DIM),
+                **integers,
                 "plan": plan(),
                 "out": floats(ROWS, HEADS * HEAD_DIM),
             },

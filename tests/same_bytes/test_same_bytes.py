@@ -35,7 +35,7 @@ from .workload import (
     repeating_workload,
 )
 
-DTYPES = ["fp32", "fp16", "bf16", "int8"]
+DTYPES = ["fp32", "fp16", "bf16", "int8", "int8/int8"]
 FAMILIES = ["llama", "gemma"]
 
 PARAMS = st.builds(

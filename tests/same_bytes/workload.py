@@ -2,7 +2,7 @@
 
 Run as a script it prints a digest of one fixed workload: `python -m tests.same_bytes.workload DIR
 DTYPE ARITHMETIC THREADS
-[INSTRUCTION_SET]`, for comparison between processes.
+[INSTRUCTION_SET]`, for comparison between processes. DTYPE is that of the weights, or WEIGHTS/KV.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import itertools
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from homerun.engine.lane import Lane, LaneLimits, StepStats
 from homerun.engine.runner import Runner
 from homerun.engine.scheduler import Run
 from homerun.engine.sequence import AdapterRef, Ended, EngineRequest, Event, Failed, Produced
-from homerun.model.dtypes import kv_dtype_for
+from homerun.model.dtypes import DType, kv_dtype_for, parse_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.native import configure
@@ -34,8 +34,19 @@ ADAPTER_ROOM = 1 << 19
 WINDOW = 512  # twice the trained length of the checkpoints: the scaled variant has a meaning
 
 
-def load(directory: Path, dtype: str, arithmetic: str) -> LoadedModel:
-    return load_model(directory, dtype=dtype, max_model_len=WINDOW, ops=ops_named(arithmetic))
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A loaded model and the dtype of its keys and values."""
+
+    model: LoadedModel
+    kv_dtype: DType
+
+
+def load(directory: Path, dtype: str, arithmetic: str) -> Subject:
+    weights, _, kv = dtype.partition("/")
+    ops = ops_named(arithmetic)
+    model = load_model(directory, dtype=weights, max_model_len=WINDOW, ops=ops)
+    return Subject(model, parse_dtype(kv) or kv_dtype_for(model.config.dtype))
 
 
 ADAPTERS = (
@@ -47,8 +58,9 @@ ADAPTERS = (
 )
 
 
-def adapter_refs(directory: Path, model: LoadedModel) -> list[AdapterRef]:
+def adapter_refs(directory: Path, subject: Subject) -> list[AdapterRef]:
     """Packed adapters of several ranks and targets beside the checkpoint."""
+    model = subject.model
     place = directory / f"adapters-{model.config.dtype}"
     place.mkdir(exist_ok=True)
     return [
@@ -77,9 +89,9 @@ class Recording:
         return logits
 
 
-def make_lane(model: LoadedModel, limits: LaneLimits) -> tuple[Lane, Recording]:
-    kv_dtype = kv_dtype_for(model.config.dtype)
-    cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
+def make_lane(subject: Subject, limits: LaneLimits) -> tuple[Lane, Recording]:
+    model = subject.model
+    cache = KVCache(model.config, limits.num_blocks, limits.block_size, subject.kv_dtype)
     runner = Runner(model, cache)
     recording = Recording(runner)
     # Room for about two of the adapters, so that they come and go.
@@ -88,7 +100,7 @@ def make_lane(model: LoadedModel, limits: LaneLimits) -> tuple[Lane, Recording]:
 
 
 def answer(
-    model: LoadedModel,
+    subject: Subject,
     limits: LaneLimits,
     requests: Sequence[EngineRequest],
     chance: random.Random,
@@ -98,7 +110,7 @@ def answer(
 
     By id: the tokens, the reason and counts, and the digests of the logits in order of position.
     """
-    lane, recording = make_lane(model, limits)
+    lane, recording = make_lane(subject, limits)
     outcomes: dict[str, list[object]] = {one.id: [] for one in requests}
     ends: dict[str, int] = {}
 
@@ -130,8 +142,8 @@ def answer(
 class Alone:
     """Answers of single requests, in one prefill, nothing cached or drafted; each remembered."""
 
-    def __init__(self, model: LoadedModel) -> None:
-        self._model = model
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
         self._known: dict[EngineRequest, object] = {}
 
     def __call__(self, request: EngineRequest) -> object:
@@ -140,7 +152,7 @@ class Alone:
             limits = LaneLimits(
                 num_blocks=40, max_batch_tokens=WINDOW, queue_timeout=1e9, max_draft_rows=0
             )
-            self._known[key] = answer(self._model, limits, [key], random.Random(0))["alone"]
+            self._known[key] = answer(self._subject, limits, [key], random.Random(0))["alone"]
         return self._known[key]
 
 
@@ -203,9 +215,9 @@ def repeating_workload(adapters: Sequence[AdapterRef]) -> list[EngineRequest]:
     ]
 
 
-def digest(model: LoadedModel, directory: Path) -> str:
-    workload = fixed_workload(adapter_refs(directory, model))
-    outcome = answer(model, FIXED_LIMITS, workload, random.Random(3))
+def digest(subject: Subject, directory: Path) -> str:
+    workload = fixed_workload(adapter_refs(directory, subject))
+    outcome = answer(subject, FIXED_LIMITS, workload, random.Random(3))
     return hashlib.sha256(repr(sorted(outcome.items())).encode()).hexdigest()
 
 

@@ -7,6 +7,7 @@ namespace homerun::amx {
 void fill(Kernels& table) {
   fill(table.linear);
   fill_int8(table.linear);
+  fill(table.attention);
 }
 
 }  // namespace homerun::amx

@@ -62,7 +62,7 @@ def serve(
     stand_in: StandIn = False,
     dtype: Dtype = None,
     kv_dtype: Annotated[
-        str | None, typer.Option(help="fp32, fp16 or bf16.  [default: fits the weights]")
+        str | None, typer.Option(help="fp32, fp16, bf16 or int8.  [default: fits the weights]")
     ] = None,
     max_model_len: MaxModelLen = None,
     kv_memory: KVMemory = None,

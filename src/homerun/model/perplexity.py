@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from homerun.model.decoder import Batch, Segment
-from homerun.model.dtypes import F32, kv_dtype_for
+from homerun.model.dtypes import F32, DType, kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel
 from homerun.model.rope import TRAINED
@@ -23,16 +23,18 @@ def perplexity(
     model: LoadedModel,
     windows: Sequence[Sequence[int]],
     progress: Callable[[int, int], None] | None = None,
+    kv_dtype: DType | None = None,
 ) -> float:
     """exp of the mean negative log probability of each token after the first of its window.
 
-    Windows are independent of each other, each of at most the trained length. The cache has the
-    dtype that serving would choose. `progress` is told windows done and in all.
+    Windows are independent of each other, each of at most the trained length. The cache has
+    `kv_dtype`, or the dtype that serving would choose. `progress` is told windows done and in all.
     """
     total, count = 0.0, 0
     longest = max(len(window) for window in windows)
     blocks = -(-longest // BLOCK_SIZE)
-    cache = KVCache(model.config, blocks, BLOCK_SIZE, kv_dtype_for(model.config.dtype))
+    kv_dtype = kv_dtype or kv_dtype_for(model.config.dtype)
+    cache = KVCache(model.config, blocks, BLOCK_SIZE, kv_dtype)
     for number, window in enumerate(windows, 1):
         total += _surprise(model, window, cache)
         count += len(window) - 1

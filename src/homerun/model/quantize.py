@@ -87,21 +87,23 @@ def quantize_weight(
     return QuantizedMatrix(values, scales, weight_group, activation_group)
 
 
-def quantize_rows(rows: F32, group: int = 0) -> tuple[F32, F32]:
+def quantize_rows(
+    rows: F32, group: int = 0, least: np.float32 = SMALLEST_SCALE
+) -> tuple[F32, F32]:
     """float32 [M, K] -> integers in [-127, 127] kept as float32 [M, K], and scales [M, G].
 
-    scale = max(max|group| / 127, smallest normal), integer = x · (1 / scale), rounded half to even
+    scale = max(max|group| / 127, least), integer = x · (1 / scale), rounded half to even
     (a product, because kernels divide slowly). A group with an infinity or NaN becomes zeros with
     the scale NaN, so that the row's products are NaN.
     """
     m, k = rows.shape
     if not group or group >= k:
-        return _quantize_group(rows)
+        return _quantize_group(rows, least)
     whole = k - k % group
-    integers, scales = _quantize_group(rows[:, :whole].reshape(-1, group))
+    integers, scales = _quantize_group(rows[:, :whole].reshape(-1, group), least)
     integers, scales = integers.reshape(m, whole), scales.reshape(m, -1)
     if whole < k:
-        rest, rest_scales = _quantize_group(rows[:, whole:])
+        rest, rest_scales = _quantize_group(rows[:, whole:], least)
         integers, scales = np.hstack([integers, rest]), np.hstack([scales, rest_scales])
     return integers, scales
 
@@ -149,10 +151,10 @@ def sum_in_lanes(rows: F32) -> F32:
     return lanes[:, 0]
 
 
-def _quantize_group(rows: F32) -> tuple[F32, F32]:
+def _quantize_group(rows: F32, least: np.float32) -> tuple[F32, F32]:
     """One scale per row: integers [M, K], scales [M, 1]."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
-    scales: F32 = np.maximum(largest / LARGEST, SMALLEST_SCALE)
+    scales: F32 = np.maximum(largest / LARGEST, least)
     finite = np.isfinite(scales)
     integers: F32 = np.rint(rows * np.reciprocal(np.where(finite, scales, np.float32(1))))
     if not finite.all():

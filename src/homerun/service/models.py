@@ -17,7 +17,7 @@ from homerun.engine.lane import BLOCK_SIZE, MAX_DRAFT_ROWS, Lane, LaneLimits
 from homerun.engine.runner import Runner
 from homerun.errors import ConfigurationError
 from homerun.model.config import ModelConfig, read_config
-from homerun.model.dtypes import FloatDType, chosen_dtype, kv_dtype_for
+from homerun.model.dtypes import DType, chosen_dtype, kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.packed_file import has_packed_file
@@ -176,18 +176,16 @@ def kv_cache_bytes(config: ModelConfig, window: int, settings: Settings) -> int:
     return blocks * KVCache.bytes_per_block(config, BLOCK_SIZE, dtype)
 
 
-def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> FloatDType:
+def chosen_kv_dtype(settings: Settings, config: ModelConfig) -> DType:
     """dtype of K and V: the setting's, else what fits the weights. Raises ConfigurationError."""
     dtype = chosen_dtype("--kv-dtype", settings.kv_dtype)
-    if dtype == "int8":
-        raise ConfigurationError("--kv-dtype is one of bf16, fp16, fp32")
     return dtype or kv_dtype_for(config.dtype)
 
 
 def make_lane(
     name: str,
     model: LoadedModel,
-    kv_dtype: FloatDType,
+    kv_dtype: DType,
     limits: LaneLimits,
     adapter_memory: int | None = None,
 ) -> Lane:
@@ -286,7 +284,7 @@ def _load(
 
 
 def _arithmetic(
-    model: LoadedModel, kv_dtype: FloatDType, template: str | None, directory: Path
+    model: LoadedModel, kv_dtype: DType, template: str | None, directory: Path
 ) -> str:
     """`0.1.0/amx/int8/bf16/0123456789ab`: everything that decides the bytes of an answer.
 
@@ -299,7 +297,7 @@ def _arithmetic(
     return "/".join((*parts, state.hexdigest()[:ARITHMETIC_DIGITS]))
 
 
-def _num_blocks(config: ModelConfig, kv_dtype: FloatDType, window: int, settings: Settings) -> int:
+def _num_blocks(config: ModelConfig, kv_dtype: DType, window: int, settings: Settings) -> int:
     per_block = KVCache.bytes_per_block(config, BLOCK_SIZE, kv_dtype)
     blocks_of_window = -(-window // BLOCK_SIZE)
     if settings.kv_memory is None:

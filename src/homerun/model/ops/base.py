@@ -153,7 +153,9 @@ class Ops(Protocol):
         qkv [M, (heads + 2 · kv_heads) · head_dim]: queries, keys, values. With a and b the first
         and second half of a head: (a·cos - b·sin, b·cos + a·sin), cosines and sines
         [M, head_dim / 2]. Row i goes to slot slots[i] of `layer`, rounded to the cache's dtype
-        (beyond float16's range: its largest number). Returns float32 [M, heads, head_dim].
+        (beyond float16's range: its largest number; bfloat16 below 2^-55: 0). int8: a head's key,
+        and its value, is quantized with a scale of its own (`quantize.quantize_rows`, scale at
+        least 2^-64). Returns float32 [M, heads, head_dim].
         """
         ...
 
@@ -171,6 +173,13 @@ class Ops(Protocol):
         unrounded float32 over the positions that the row may see. They are combined in order:
         m' = max(m, m_t), a = exp(m - m'), b = exp(m_t - m'), l = l · a + l_t · b, o = o · a +
         o_t · b. Output = o / l. So who computes a tile, and when, does not show.
+        Powers may be taken to base 2: then queries are scaled by log2(e) / sqrt(head_dim).
+        bf16: the scaled queries and, in o_t only, p are rounded to bfloat16. int8: a score is the
+        product of the rounded query with the key's integers, times the key's scale; o_t sums
+        p · (the value's scale), rounded to bfloat16, times the value's integers. The sums of these
+        products have one order in all C++ kernels, that of Intel's TDPBF16PS: of every 32 features,
+        or positions of a tile, those of even and of odd index are summed from 0 by themselves, then
+        both sums, and that is added to the sum so far.
         Every row is in one segment of the plan.
         """
         ...

@@ -121,7 +121,8 @@ class NativeOps:
         heads = width // head_dim - 2 * kv_heads
         out = self._memory.empty(rows, heads * head_dim).reshape(rows, heads, head_dim)
         self._native.rotate_and_store(
-            qkv, cosines, sines, cache.keys, cache.values, cache.dtype, layer, slots, out
+            qkv, cosines, sines, cache.keys, cache.values, cache.dtype, layer, slots, out,
+            cache.scales,
         )
         return out
 
@@ -131,7 +132,9 @@ class NativeOps:
     def attention(self, queries: F32, cache: KVCache, layer: int, plan: AttentionPlan) -> F32:
         rows, heads, head_dim = queries.shape
         out = self._memory.empty(rows, heads * head_dim)
-        self._native.attention(queries, cache.keys, cache.values, cache.dtype, layer, plan, out)
+        self._native.attention(
+            queries, cache.keys, cache.values, cache.dtype, layer, plan, out, cache.scales
+        )
         return out
 
 

@@ -16,7 +16,7 @@ from homerun.model.config import Activation
 from homerun.model.dtypes import F32, I32, I64, Tensor, from_float32, round_to_bf16, to_float32
 from homerun.model.kv_cache import KVCache
 from homerun.model.lora import PackedAdapter
-from homerun.model.ops.attention import Group, attend, group_segments
+from homerun.model.ops.attention import Group, attend, group_segments, to_cache
 from homerun.model.ops.base import (
     AdapterPlan,
     AdapterRows,
@@ -133,8 +133,13 @@ class ReferenceOps:
         num_heads = rotated.shape[1] - kv_heads
         values = qkv[:, rotated_width:].reshape(count, kv_heads, head_dim)
         blocks, offsets = np.divmod(slots, cache.block_size)
-        cache.keys[layer, blocks, :, :, offsets] = from_float32(rotated[:, num_heads:], cache.dtype)
-        cache.values[layer, blocks, :, offsets] = from_float32(values, cache.dtype)
+        stored_keys, key_scales = to_cache(rotated[:, num_heads:], cache.dtype)
+        stored_values, value_scales = to_cache(values, cache.dtype)
+        cache.keys[layer, blocks, :, :, offsets] = stored_keys
+        cache.values[layer, blocks, :, offsets] = stored_values
+        if cache.scales is not None:
+            cache.scales[layer, blocks, :, 0, offsets] = key_scales
+            cache.scales[layer, blocks, :, 1, offsets] = value_scales
         return rotated[:, :num_heads]
 
     def plan_attention(self, segments: Sequence[Segment], block_size: int) -> AttentionPlan:
