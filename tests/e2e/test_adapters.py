@@ -173,6 +173,9 @@ def check(
     # Nothing is on the disk that no row names: a start sweeps.
     named = {asset.path.name for one in kept.values() for asset in one.assets.values()}
     assert set(os.listdir(home / "adapters") if (home / "adapters").exists() else ()) == named
+    for name in sorted(ready)[-1:]:
+        answer = server.run(ROOKIE, {"prompt": "x", "max_tokens": 1, "lora": name})
+        assert answer.status_code == 200, answer.text
     # What is not ready cannot be used, and says so.
     for name in shown.keys() - ready:
         answer = server.run(ROOKIE, {"prompt": "x", "max_tokens": 1, "lora": name}).json()

@@ -235,6 +235,13 @@ def test_files_of_deleted_adapters_go_after_a_while(tmp_path: Path) -> None:
         assert len(list(root.iterdir())) == left
 
 
+def test_a_start_without_adapters_opens_no_database(tmp_path: Path) -> None:
+    store = AdapterStore(tmp_path)
+    store.sweep()
+    PackedAdapters(store, tmp_path, grace=0).sweep()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_adapter_beyond_the_budget_is_refused_with_the_setting(
     served: Callable[..., Server],
 ) -> None:

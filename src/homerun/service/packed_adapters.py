@@ -69,10 +69,12 @@ class PackedAdapters:
 
         Those of adapters that were deleted, and unfinished ones of a process that was killed.
         """
+        if not self._root.is_dir():
+            return  # and the database stays closed where nobody needs it
         grace = self._grace if grace is None else grace
         versions = self._store.versions()
         now = self._clock()
-        names = {path.name for path in self._root.iterdir()} if self._root.is_dir() else set[str]()
+        names = {path.name for path in self._root.iterdir()}
         unnamed = {name for name in names if name.split("-")[0] not in versions}
         with self._lock:
             since = {name: self._unnamed_since.get(name, now) for name in unnamed}
