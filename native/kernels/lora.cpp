@@ -18,9 +18,6 @@ constexpr int kShrinkRows = 1, kExpandRows = 2, kExpandPanels = 1;
 #endif
 
 constexpr int kMostRows = 48;
-// k of A that are widened at once, when enough rows use them: a group's stay in the L1 cache beside
-// those of a tile of rows.
-constexpr int kBlock = 1024;
 // Ranks up to which the columns of a tile are widened at once.
 constexpr int kWidenedRanks = 64;
 
@@ -39,17 +36,16 @@ void widen(const Factor* from, std::size_t count, float* to) {
   for (std::size_t i = 0; i < count; i += kLanes) store(to + i, load_factor(from + i));
 }
 
-// sums[row][r] += a · x over `length` k, of which a has a multiple of 16, padded with zeros.
-// a: [k / 16][Ranks][16].
+// t[row][r] = (Σ_k a[r][k] · x[row][k]) · scalings[r] for Rows rows and Ranks ranks.
+// a: [k / 16][Ranks][16], padded with zeros; t: [Rows], to the first of the ranks.
 template <class Factor, int Ranks, int Rows>
-void add_products(const Factor* a, const float* const* x, int k, int length, float* sums,
-                  std::size_t row_stride, bool first) {
-  F s[Rows][Ranks];
+void shrink_tile(const Factor* a, const float* const* x, int k, const float* scalings,
+                 float* const* t, int first_rank) {
+  F sums[Rows][Ranks];
 #pragma GCC unroll 8
   for (int row = 0; row < Rows; row++)
 #pragma GCC unroll 4
-    for (int r = 0; r < Ranks; r++)
-      s[row][r] = first ? zero() : load(sums + row * row_stride + r * kLanes);
+    for (int r = 0; r < Ranks; r++) sums[row][r] = zero();
 
   const auto step = [&](auto load_x) {
     F factors[Ranks];
@@ -59,78 +55,48 @@ void add_products(const Factor* a, const float* const* x, int k, int length, flo
     for (int row = 0; row < Rows; row++) {
       const F v = load_x(x[row]);
 #pragma GCC unroll 4
-      for (int r = 0; r < Ranks; r++) s[row][r] = fma(factors[r], v, s[row][r]);
+      for (int r = 0; r < Ranks; r++) sums[row][r] = fma(factors[r], v, sums[row][r]);
     }
     a += Ranks * kLanes;
   };
-  int i = k;
-  const int end = k + length;
-  for (; i + kLanes <= end; i += kLanes) step([&](const float* row) { return load(row + i); });
-  if (i < end) step([&](const float* row) { return load(row + i, end - i); });
+  int i = 0;
+  for (; i + kLanes <= k; i += kLanes) step([&](const float* row) { return load(row + i); });
+  if (i < k) step([&](const float* row) { return load(row + i, k - i); });
 
-#pragma GCC unroll 8
   for (int row = 0; row < Rows; row++)
-#pragma GCC unroll 4
-    for (int r = 0; r < Ranks; r++) store(sums + row * row_stride + r * kLanes, s[row][r]);
+    for (int r = 0; r < Ranks; r++)
+      t[row][first_rank + r] = sum(sums[row][r]) * scalings[r];
 }
 
-// add_products with the numbers of ranks and rows as constants. A last group of fewer ranks takes its
+// shrink_tile with the numbers of ranks and rows as constants. A last group of fewer ranks takes its
 // rows one by one: it is rare, and a kernel for each number of both is not worth its size.
 template <class Factor, int Ranks = kRankGroup, int Rows = kShrinkRows>
-void add_tile(const Factor* a, int ranks, const float* const* x, int rows, int k, int length,
-              float* sums, std::size_t row_stride, bool first) {
+void shrink_group(const Factor* a, int ranks, const float* const* x, int rows, int k,
+                  const float* scalings, float* const* t, int first_rank) {
   if constexpr (Ranks > 1)
     if (ranks < Ranks)
-      return add_tile<Factor, Ranks - 1, 1>(a, ranks, x, rows, k, length, sums, row_stride, first);
+      return shrink_group<Factor, Ranks - 1, 1>(a, ranks, x, rows, k, scalings, t, first_rank);
   if constexpr (Rows > 1)
     if (rows < Rows)
-      return add_tile<Factor, Ranks, Rows - 1>(a, ranks, x, rows, k, length, sums, row_stride,
-                                               first);
+      return shrink_group<Factor, Ranks, Rows - 1>(a, ranks, x, rows, k, scalings, t, first_rank);
   for (int row = 0; row < rows; row += Rows)
-    add_products<Factor, Ranks, Rows>(a, x + row, k, length, sums + row * row_stride, row_stride,
-                                      first);
-}
-
-std::size_t scratch_floats(int ranks, int rows) {
-  return std::size_t(kLanes) * ranks * rows + kRankGroup * kBlock;
+    shrink_tile<Factor, Ranks, Rows>(a, x + row, k, scalings, t + row, first_rank);
 }
 
 template <class Factor>
 void shrink(const LoraPlace& place, int rank_begin, int rank_end, const float* const* x, int rows,
-            float* const* t, float* scratch) {
+            float* const* t) {
   const std::size_t padded_k = std::size_t(parts_of(place.k, kRankStep)) * kRankStep;
-  const int ranks = rank_end - rank_begin;
-  const std::size_t row_stride = std::size_t(kLanes) * ranks;
-  float* sums = scratch;
-  float* widened = scratch + row_stride * rows;
+  const Factor* a = static_cast<const Factor*>(place.a);
   const int tiles = parts_of(rows, kShrinkRows);
-  // Few rows read A once, in order; more rows have it widened once for all of them.
-  const bool widens = tiles > 1 && sizeof(Factor) < sizeof(float);
-  const int block = tiles > 1 ? kBlock : place.k;
-  for (int k = 0; k < place.k; k += block) {
-    const int length = smaller(block, place.k - k);
-    for (int r = rank_begin; r < rank_end; r += kRankGroup) {
-      const int group = smaller(kRankGroup, rank_end - r);
-      const Factor* a = static_cast<const Factor*>(place.a) + r * padded_k + k * group;
-      if (widens)
-        widen(a, std::size_t(parts_of(length, kRankStep)) * kRankStep * group, widened);
-      int row = 0;
-      for (int tile = 0; tile < tiles; tile++) {
-        const int tile_rows = parts_of(rows - row, tiles - tile);
-        float* tile_sums = sums + row * row_stride + (r - rank_begin) * kLanes;
-        if (widens)
-          add_tile<float>(widened, group, x + row, tile_rows, k, length, tile_sums, row_stride,
-                          k == 0);
-        else
-          add_tile<Factor>(a, group, x + row, tile_rows, k, length, tile_sums, row_stride, k == 0);
-        row += tile_rows;
-      }
-    }
+  int row = 0;
+  for (int tile = 0; tile < tiles; tile++) {
+    const int tile_rows = parts_of(rows - row, tiles - tile);
+    for (int r = rank_begin; r < rank_end; r += kRankGroup)
+      shrink_group<Factor>(a + r * padded_k, smaller(kRankGroup, rank_end - r), x + row, tile_rows,
+                           place.k, place.scalings + r, t + row, r);
+    row += tile_rows;
   }
-  for (int row = 0; row < rows; row++)
-    for (int r = 0; r < ranks; r++)
-      t[row][rank_begin + r] =
-          sum(load(sums + row * row_stride + r * kLanes)) * place.scalings[rank_begin + r];
 }
 
 // Rows times whole panels of columns; b: of the first one.
@@ -234,7 +200,6 @@ void fill_dtype(LoraKernels& kernels, DType dtype) {
 
 void fill(LoraKernels& kernels) {
   kernels.most_rows = kMostRows;
-  kernels.scratch_floats = scratch_floats;
   fill_dtype<float>(kernels, DType::fp32);
   fill_dtype<Float16>(kernels, DType::fp16);
   fill_dtype<BFloat16>(kernels, DType::bf16);

@@ -36,14 +36,13 @@ struct LoraPlace {
 
 // Both are indexed by the dtype of the factors.
 struct LoraKernels {
-  // Rows that `shrink` takes at most.
+  // Rows that `expand` takes at most.
   int most_rows;
   // t[row][r] = (Σ_k a[r][k] · x[row][k]) · scalings[r] for r in [rank_begin, rank_end), each a
   // multiple of 4 or all of them. Lane k mod 16 is a chain of fused multiply-adds in order of k; the
-  // lanes are added by the tree of lanes.hpp. `scratch`: scratch_floats of it, aligned to 64 bytes.
+  // lanes are added by the tree of lanes.hpp.
   void (*shrink[3])(const LoraPlace& place, int rank_begin, int rank_end, const float* const* x,
-                    int rows, float* const* t, float* scratch);
-  std::size_t (*scratch_floats)(int ranks, int rows);
+                    int rows, float* const* t);
   // out[row][c] += Σ_r t[row][first_rank + r] · b[c][r] for the columns c in [begin, end) of the
   // product that are the part's: a chain of fused multiply-adds from 0 in order of r, then one
   // addition.

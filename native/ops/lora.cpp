@@ -12,14 +12,10 @@ namespace {
 
 constexpr int kMostRows = 64;  // of a kernel's call: what pointers on the stack are for
 
-// What additions need besides their arguments. For who has the turn.
-struct Workspace {
-  Scratch t, sums;
-};
-
-Workspace& workspace() {
+// A · x of the rows. For who has the turn.
+Scratch& workspace() {
   // Never destroyed: a thread may still compute while the process ends.
-  static Workspace& one = *new Workspace;
+  static Scratch& one = *new Scratch;
   return one;
 }
 
@@ -44,7 +40,7 @@ LoraProduct::LoraProduct(const LoraSegment* segments, int count, int first_row, 
     size += std::size_t(last - first) * all.place->ranks;
     for (const std::int32_t* row = first; row < last; row++) wanted_[*row - first_row] = 1;
   }
-  t_ = static_cast<float*>(workspace().t.get(size * sizeof(float)));
+  t_ = static_cast<float*>(workspace().get(size * sizeof(float)));
 }
 
 void LoraProduct::shrink(const float* x, std::size_t stride) {
@@ -55,7 +51,6 @@ void LoraProduct::shrink(const float* x, std::size_t stride) {
   // threads would wait for each other longer than they compute.
   constexpr std::int64_t kPiece = 16 << 10, kAlone = 32 << 10;
   std::vector<Piece> pieces;
-  std::size_t scratch = 0;
   std::int64_t products = 0;
   for (int s = 0; s < static_cast<int>(segments_.size()); s++) {
     const Segment& segment = segments_[s];
@@ -72,13 +67,10 @@ void LoraProduct::shrink(const float* x, std::size_t stride) {
       const int step = whole ? ranks : parts_of(fewest, kRankGroup) * kRankGroup;
       for (int r = 0; r < ranks; r += step)
         pieces.push_back({s, begin, rows, r, std::min(ranks, r + step)});
-      scratch = std::max(scratch, lora.scratch_floats(std::min(step, ranks), rows));
       begin += rows;
     }
   }
-  scratch = round_up(scratch, kLine / sizeof(float));
-  auto* sums = static_cast<float*>(workspace().sums.get(threads * scratch * sizeof(float)));
-  const auto compute = [&](std::int64_t index, int thread) {
+  const auto compute = [&](std::int64_t index, int) {
     const Piece& piece = pieces[index];
     const Segment& segment = segments_[piece.segment];
     const LoraPlace& place = *segment.place;
@@ -90,7 +82,7 @@ void LoraProduct::shrink(const float* x, std::size_t stride) {
       t[i] = t_ + segment.t + std::size_t(row) * place.ranks;
     }
     lora.shrink[static_cast<int>(place.dtype)](place, piece.rank_begin, piece.rank_end, inputs,
-                                               piece.rows, t, sums + thread * scratch);
+                                               piece.rows, t);
   };
   const auto count = static_cast<std::int64_t>(pieces.size());
   if (products >= kAlone) return pool().run(count, compute);
