@@ -40,7 +40,7 @@ void fill(AttentionKernels& kernels) {
     using Element = decltype(element);
     const int i = static_cast<int>(dtype);
     kernels.add_tile[i] = add_tile<Element>;
-    kernels.scratch_floats[i] = scratch_of<Element>;
+    kernels.scratch_floats[i] = scratch_of_lanes;
     kernels.rotate_and_store[i] = rotate_and_store<Element>;
     kernels.most_rows[i] = kRowsPerItem;
   };

@@ -48,6 +48,26 @@ inline F load_int8(const std::int8_t* p) {
 inline F load_int8(const std::int8_t* p, int n) {
   return widen_int8(_mm_maskz_loadu_epi8(first_lanes(n), p));
 }
+// The trees of lanes.hpp, without a way through memory.
+#define HOMERUN_HAS_TREES 1
+template <class Eight, class Four>
+inline float tree(F a, const Eight& eight, const Four& four) {
+  const __m256 half = eight(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  __m128 rest = four(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+  rest = four(rest, _mm_movehl_ps(rest, rest));
+  return _mm_cvtss_f32(four(rest, _mm_movehdup_ps(rest)));
+}
+inline float sum(F a) {
+  return tree(
+      a, [](__m256 x, __m256 y) { return _mm256_add_ps(x, y); },
+      [](__m128 x, __m128 y) { return _mm_add_ps(x, y); });
+}
+inline float maximum(F a) {
+  return tree(
+      a, [](__m256 x, __m256 y) { return _mm256_max_ps(x, y); },
+      [](__m128 x, __m128 y) { return _mm_max_ps(x, y); });
+}
+
 inline F widen_fp16(__m256i bits) { return {_mm512_cvtph_ps(bits)}; }
 inline F widen_bf16(__m256i bits) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};

@@ -31,7 +31,8 @@
 
 namespace homerun::HOMERUN_ISA {
 
-// Lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree everywhere.
+// Lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree everywhere. AVX-512 has its own code.
+#ifndef HOMERUN_HAS_TREES
 inline float sum(F v) {
   alignas(64) float x[16];
   store(x, v);
@@ -47,6 +48,7 @@ inline float maximum(F v) {
     for (int i = 0; i < width; i++) x[i] = x[i] > x[i + width] ? x[i] : x[i + width];
   return x[0];
 }
+#endif
 
 // e^v for v <= 88; 0 below -104; relative error below 2e-7. NaN stays NaN.
 inline F exp(F v) {

@@ -73,10 +73,7 @@ inline __m512i read_halves(const Int8* p, int n) {
                                       widened(_mm256_castsi256_si128(bytes)));
 }
 
-// a0 b0 a1 b1 … of the lower, and of the upper, 16 numbers of both.
-struct Interleaved {
-  __m512i low, high;
-};
+// The order a0 b0 a1 b1 … of 16 numbers from `first` on of both operands.
 inline __m512i interleaving(int first) {
   alignas(64) Half order[32];
   for (int i = 0; i < 16; i++) {
@@ -261,9 +258,8 @@ void add_tile(const QueryRows& rows, int index, TileOrder order, const float* sc
   }
 }
 
-template <class Element>
 std::size_t scratch_floats(const QueryRows& rows) {
-  const std::size_t by_lanes = scratch_of<Element>(rows);
+  const std::size_t by_lanes = scratch_of_lanes(rows);
   const std::size_t by_tiles = Memory::floats(rows.cache.head_dim, rows.rows());
   return by_lanes > by_tiles ? by_lanes : by_tiles;
 }
@@ -275,7 +271,7 @@ void fill(AttentionKernels& kernels) {
     using Element = decltype(element);
     const int i = static_cast<int>(dtype);
     kernels.add_tile[i] = add_tile<Element>;
-    kernels.scratch_floats[i] = scratch_floats<Element>;
+    kernels.scratch_floats[i] = scratch_floats;
     kernels.most_rows[i] = kRowsPerItem;
   };
   set(DType::bf16, Bf16{});

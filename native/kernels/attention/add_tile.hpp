@@ -5,8 +5,7 @@
 
 namespace homerun::HOMERUN_ISA {
 
-template <class Element>
-std::size_t scratch_of(const QueryRows& rows) {
+inline std::size_t scratch_of_lanes(const QueryRows& rows) {
   return panel_floats(rows.cache.head_dim) + std::size_t(rows.rows()) * kPositionTile +
          Contribution::floats(rows.rows(), rows.cache.head_dim);
 }
