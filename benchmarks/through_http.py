@@ -11,33 +11,19 @@ would on their own machine. Speculation is off on both sides: random text says n
 
 import argparse
 import asyncio
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from importlib.resources import files
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import turns
+from serving import MODEL, homerun_server, servable
 
 from homerun.cli.bench.answer import Answer, parse_answer
 from homerun.cli.bench.sender import Target, send_on_schedule
-from homerun.cli.bench.shapes import random_model
 from homerun.cli.bench.traffic import PlannedRequest
 from homerun.cli.client import run_path
-from homerun.settings import Settings
 
-MODEL = "@bench/random"
-READY_SECONDS = 120.0
 ATTEMPTS = 10
-TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
 def main() -> None:
@@ -55,40 +41,9 @@ def main() -> None:
     turns.show(case, runs, f"{case.batch} streams through HTTP", as_json=options.json)
 
 
-def servable(case: turns.Case, folder: Path) -> Path:
-    """The random model with a tokenizer: rookie's, grown to the vocabulary by made-up words."""
-    model = random_model(case.shape, case.dtype, Settings.from_environment())
-    for path in model.iterdir():
-        (folder / path.name).symlink_to(path.resolve())
-    rookie = Path(str(files("homerun").joinpath("data", "rookie")))
-    tokenizer: dict[str, Any] = json.loads((rookie / "tokenizer.json").read_text())
-    vocabulary: dict[str, int] = tokenizer["model"]["vocab"]
-    wanted = json.loads((model / "config.json").read_text())["vocab_size"]
-    vocabulary.update({f"word{number}": number for number in range(len(vocabulary), wanted)})
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    shutil.copy(rookie / "tokenizer_config.json", folder)
-    (folder / "chat_template.jinja").write_text(TEMPLATE)
-    return folder
-
-
 def measure_server(case: turns.Case, directory: Path) -> float:
     """Tokens per second of one server process over all streams; median of the repeats."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "HOMERUN_THREADS": str(case.threads),
-        "HOMERUN_SPECULATION": "0",
-        "HOMERUN_DTYPE": case.dtype,
-        "HOMERUN_LOG_LEVEL": "warning",
-    }
-    command = [sys.executable, "-m", "homerun", "serve", f"{MODEL}={directory}"]
-    server = subprocess.Popen(
-        [*command, "--port", str(port)], env=environment, stdout=subprocess.DEVNULL
-    )
-    try:
-        _wait_until_ready(server, port)
+    with homerun_server(case, directory) as port:
         figures: list[float] = []
         for number in range(ATTEMPTS * (case.repeat + 1)):
             answers = asyncio.run(_round(case, port, number))
@@ -96,10 +51,7 @@ def measure_server(case: turns.Case, directory: Path) -> float:
                 figures.append(all_at_once(answers))
             if len(figures) > case.repeat:
                 return median(figures[1:])  # the first one warms up
-        raise SystemExit("random weights ended a stream too often: ask for fewer --tokens")
-    finally:
-        server.terminate()
-        server.wait()
+    raise SystemExit("random weights ended a stream too often: ask for fewer --tokens")
 
 
 async def _round(case: turns.Case, port: int, number: int) -> list[Answer]:
@@ -134,19 +86,6 @@ def all_at_once(answers: list[Answer]) -> float:
 def _prompt(tokens: int, start: str) -> str:
     """About so many tokens: a letter and a space are one in a vocabulary of this kind."""
     return start + " x" * max(1, tokens - 2)
-
-
-def _wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise SystemExit(f"the server ended with status {server.returncode}")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(f"the server was not ready within {READY_SECONDS:.0f} s")
 
 
 def _options() -> argparse.Namespace:
