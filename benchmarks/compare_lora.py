@@ -4,10 +4,11 @@ r"""Many LoRA adapters at once: homerun, llama.cpp's server and PEFT, side by si
         --shape llama-1.1b --dtype int8 --batch 8 --adapters 8
 
 As many requests as --batch are sent together, request i with adapter i modulo --adapters (rank 16
-on q, k, v and o of every layer), or all without one. Counted are generated tokens over the time from
-the first request to the last answer, prompts included. homerun and llama.cpp (Q8_0 for int8) are
-reached through HTTP by the same client; llama.cpp's server puts only requests with equal adapters
-into one batch. PEFT (bfloat16, a mixed batch by `adapter_names`) is called in a process without HTTP.
+on q, k, v and o of every layer), or all without one. Counted are generated tokens over the time
+from the first request to the last answer, prompts included. homerun and llama.cpp (Q8_0 for int8)
+are reached through HTTP by the same client; llama.cpp's server puts only requests with equal
+adapters into one batch. PEFT (bfloat16, a mixed batch by `adapter_names`) is called in a process
+without HTTP.
 
 Each measurement is a process of its own, and they take turns. `compare_llama_cpp.py` says how
 llama.cpp is built; without --llama-bin PEFT is the only peer. homerun's adapters go the whole way:
