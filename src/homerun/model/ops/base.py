@@ -127,7 +127,9 @@ class Ops(Protocol):
         """
         ...
 
-    def linear_add(self, x: F32, weight: LinearWeight, residual: F32) -> None:
+    def linear_add(
+        self, x: F32, weight: LinearWeight, residual: F32, additions: Additions | None = None
+    ) -> None:
         """residual += x · weightᵀ, multiplied as `norm_linear` does: x [M, K], residual [M, N]."""
         ...
 
