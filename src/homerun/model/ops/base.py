@@ -124,10 +124,17 @@ class Ops(Protocol):
         `quantize.sum_group` in order: the exact integer sum as float32, times the row's scale,
         times the channel's, each product rounded, is added to the sum of the groups before; then,
         in their order, outlier · (weight · channel's scale).
+
+        Then `additions`, here and in the other products: for each row of an adapter and each of its
+        modules at the place, t = scaling · (A · y) with the float32 y that was not rounded, and the
+        module's columns += B · t. Factors are widened, products and sums are float32, and a row is
+        added to once per module. Without `additions` nothing else is done than without adapters.
         """
         ...
 
-    def linear_add(self, x: F32, weight: LinearWeight, residual: F32) -> None:
+    def linear_add(
+        self, x: F32, weight: LinearWeight, residual: F32, additions: Additions | None = None
+    ) -> None:
         """residual += x · weightᵀ, multiplied as `norm_linear` does: x [M, K], residual [M, N]."""
         ...
 
