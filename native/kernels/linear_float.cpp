@@ -12,10 +12,6 @@
 #include "kernels/parts.hpp"
 #include "lanes/lanes.hpp"
 
-#if defined(HOMERUN_ISA_avx512_vnni)
-#include "kernels/tiled/units.hpp"
-#endif
-
 namespace homerun::HOMERUN_ISA {
 namespace {
 
@@ -82,6 +78,15 @@ constexpr bool kAsksAhead = Rows > 2 && tile_vectors(Rows) * kLanes <= kPanel;
 
 inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 
+#if defined(HOMERUN_ISA_avx512_vnni)
+// Not the intrinsic: with it GCC 12 copies sums from one register to another all the time.
+inline void multiply_add(F& sum, F weight, F activation) {
+  asm("vfmadd231ps %2, %1, %0" : "+v"(sum.v) : "v"(weight.v), "v"(activation.v));
+}
+#else
+inline void multiply_add(F& sum, F weight, F activation) { sum = fma(activation, weight, sum); }
+#endif
+
 // Adds one block of k to the totals of Rows rows and Vectors · 16 channels, which begin in the
 // panel `weights` points to, at `channel`.
 // rows: [Rows][kTileStride]; totals: [Rows][kGroupColumns]; panel_size: from one panel to the next.
@@ -95,11 +100,14 @@ void add_block(const Weight* weights, std::size_t panel_size, int channel, const
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; v++) sums[r][v] = zero();
 
+  const char *ahead_weights = ahead.weights, *ahead_rows = ahead.rows;
+  const std::size_t next_row = ahead.row_stride - 15 * kLine;
   for (int k = 0; k < length; k += 2) {
     if constexpr (kAsksAhead<Rows>) {
-      for (int line = 0; line < ahead.lines; line++)
-        prefetch(ahead.weights + (k / 2 * ahead.lines + line) * kLine);
-      prefetch(ahead.rows + k / 32 * ahead.row_stride + k % 32 / 2 * kLine);
+      for (int line = 0; line < ahead.lines; line++, ahead_weights += kLine)
+        prefetch(ahead_weights);
+      prefetch(ahead_rows);
+      ahead_rows += k % 32 == 30 ? next_row : kLine;
     }
     F weight[2][Vectors];
 #pragma GCC unroll 4
@@ -112,7 +120,7 @@ void add_block(const Weight* weights, std::size_t panel_size, int channel, const
       for (int r = 0; r < Rows; r++) {
         const F activation = set(rows[r * kTileStride + k + i]);
 #pragma GCC unroll 4
-        for (int v = 0; v < Vectors; v++) sums[r][v] = fma(activation, weight[i][v], sums[r][v]);
+        for (int v = 0; v < Vectors; v++) multiply_add(sums[r][v], weight[i][v], activation);
       }
     weights += 2 * kPanel;
   }
@@ -253,12 +261,6 @@ void multiply_chunk(const Product& product, int row_begin, int rows, int first_p
 
 template <class Weight>
 void multiply(const Product& product, int row_begin, int row_end, int panel_begin, int panel_end) {
-#if defined(HOMERUN_ISA_avx512_vnni)
-  if constexpr (!kRowsAreBFloat16<Weight>)
-    if (product.rows.tile_rows)
-      return tiled::multiply_chunks<tiled::FloatUnit<sizeof(Weight)>>(
-          product, row_begin, row_end, panel_begin, panel_end, 0, tiled::Writing{product});
-#endif
   const std::size_t panel_size = std::size_t{kPanel} * product.weight->padded_k;
   const Weight* weights = static_cast<const Weight*>(product.weight->panels);
   const int chunks = parts_of(row_end - row_begin, kChunkRows);
@@ -293,9 +295,6 @@ template <class Weight>
 void fill_dtype(LinearKernels& kernels, DType dtype) {
   kernels.pack_row[static_cast<int>(dtype)] = pack_row<Weight>;
   kernels.multiply[static_cast<int>(dtype)] = multiply<Weight>;
-#if defined(HOMERUN_ISA_avx512_vnni)
-  if (!kRowsAreBFloat16<Weight>) kernels.fewest_tiled[static_cast<int>(dtype)] = tiled::kFewestRows;
-#endif
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 namespace homerun::amx {
 
-using tiled::Ahead, tiled::kSumsStride, tiled::PlainPanel, tiled::UnitRows;
+using tiled::Ahead, tiled::kSumsStride, tiled::UnitRows;
 
 constexpr int kTile = kRowTile;       // rows, and channels, of a tile of sums
 constexpr int kStep = kRowTileBytes;  // bytes of K of a row that one instruction multiplies
@@ -103,10 +103,9 @@ void add_products(const UnitRows& rows, const char* weights, int steps, bool fir
 template <DType dtype>
 struct TilePair {
   static constexpr int kRows = 2 * kTile;
-  static constexpr int kRowBytes = dtype == DType::int8 ? 1 : 2, kWeightBytes = kRowBytes;
+  static constexpr int kNumberBytes = dtype == DType::int8 ? 1 : 2;
   static constexpr int kPart = 512, kPartAlone = 1 << 30;
 
-  using Panel = PlainPanel;
   static void add(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
                   Ahead& ahead) {
     const auto add = rows.rows > kTile ? add_products<dtype, true> : add_products<dtype, false>;

@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include "kernels/tiled/units.hpp"
+#include "kernels/tiled/int8_unit.hpp"
 
 namespace homerun::HOMERUN_ISA {
 namespace {

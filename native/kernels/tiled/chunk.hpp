@@ -12,10 +12,8 @@
 //
 // A Unit has
 //   kRows                        most rows of a unit; a multiple or a divisor of 16
-//   kRowBytes, kWeightBytes      of a number of a packed row, of a panel
+//   kNumberBytes                 of a packed row and of a panel
 //   kPart, kPartAlone            bytes of K of a part, and where a chunk is one unit
-//   Panel(weights, bytes)        a part of a panel, for all units; at(k) is where the weights of k
-//                                bytes after its beginning are, as `add` wants them
 //   add(UnitRows, weights, steps, first, sums, Ahead&)
 //                                sums [rows][32] = (or +=, unless `first`) rows · weights, over
 //                                `steps` times kRowTileBytes bytes of K
@@ -55,13 +53,6 @@ struct UnitRows {
   std::size_t tile_stride;  // from a row to the row 16 further on
   int step_bytes;           // from one step of K to the next
   int rows;
-};
-
-// Panels that are multiplied as they are.
-struct PlainPanel {
-  const char* weights;
-  PlainPanel(const char* first, int) : weights(first) {}
-  const char* at(std::size_t k) const { return weights + k * kPanel; }
 };
 
 // The 32 sums of some rows with one panel, over one group of K: [row][32].
@@ -113,9 +104,9 @@ class ChunkProduct {
       : product_(product), finish_(finish), row_(row), rows_(rows),
         units_(parts_of(rows, Unit::kRows)) {
     const LinearWeight& weight = *product.weight;
-    const int length = weight.padded_k * Unit::kRowBytes;
-    panel_size_ = std::size_t{kPanel} * weight.padded_k * Unit::kWeightBytes;
-    group *= Unit::kRowBytes;
+    const int length = weight.padded_k * Unit::kNumberBytes;
+    panel_size_ = std::size_t{kPanel} * length;
+    group *= Unit::kNumberBytes;
     cuts_ = {length, group ? smaller(group, length) : length,
              units_ == 1 ? Unit::kPartAlone : Unit::kPart};
     span_ = parts_of(length, parts_of(length, smaller(length, kSpanBytes / rows)));
@@ -149,10 +140,9 @@ class ChunkProduct {
 
   // `next`: the weights that are read after this part; the units share the work of asking for them.
   void run_part(int panel, int panel_of_group, int begin, int end, const char* next) {
-    constexpr int kStepLines = kPanel * Unit::kWeightBytes / Unit::kRowBytes;
+    constexpr int kStepLines = kRowTileBytes * kPanel / kCacheLine;
     Ahead ahead{next, parts_of(kStepLines, units_)};
     if (units_ == 1) ahead.next = weights(panel, begin) + kAheadAlone;
-    const typename Unit::Panel part(weights(panel, begin), end - begin);
     const PackedRows& x = product_.rows;
     for (int unit = 0; unit < units_; unit++) {
       const int row = unit * Unit::kRows, rows = smaller(Unit::kRows, rows_ - row);
@@ -163,7 +153,7 @@ class ChunkProduct {
         const int group_end = cuts_.end_of_group(k), stop = smaller(end, group_end);
         const UnitRows unit_rows{first + static_cast<std::size_t>(k) * x.tile_rows, x.stride,
                                  kRowTileBytes * x.tile_rows, rows};
-        Unit::add(unit_rows, part.at(k - begin), (stop - k) / kRowTileBytes, k % cuts_.group == 0,
+        Unit::add(unit_rows, weights(panel, k), (stop - k) / kRowTileBytes, k % cuts_.group == 0,
                   sums, ahead);
         if (stop == group_end && stop < cuts_.length)
           finish_.group_done({row_ + row, rows, row, panel, panel_of_group, k / cuts_.group, sums});
@@ -174,7 +164,7 @@ class ChunkProduct {
 
   const char* weights(int panel, int k) const {
     return static_cast<const char*>(product_.weight->panels) + panel * panel_size_ +
-           static_cast<std::size_t>(k) / Unit::kRowBytes * Unit::kWeightBytes * kPanel;
+           static_cast<std::size_t>(k) * kPanel;
   }
 
   const Product& product_;
