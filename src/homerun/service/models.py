@@ -283,9 +283,7 @@ def _load(
     return served, make_lane(entry.name, model, kv_dtype, limits, settings.adapter_memory)
 
 
-def _arithmetic(
-    model: LoadedModel, kv_dtype: DType, template: str | None, directory: Path
-) -> str:
+def _arithmetic(model: LoadedModel, kv_dtype: DType, template: str | None, directory: Path) -> str:
     """`0.1.0/amx/int8/bf16/0123456789ab`: everything that decides the bytes of an answer.
 
     Version, instruction set, dtypes of weights and of K and V, and a hash of the model's revision,
