@@ -50,6 +50,27 @@ def ready(service: AdapterService, name: str, *, public: bool = False) -> Stored
     return [upload(service, name, asset, GOOD[asset]) for asset in ASSETS][-1]
 
 
+def test_a_check_that_was_killed_is_made_up_for(service: AdapterService, tmp_path: Path):
+    """Both files were acknowledged, the verdict was not: the next start gives it."""
+    bad = adapter_files(BASE, r=0)
+    store = AdapterStore(tmp_path)
+    for name, contents in (("good", GOOD), ("bad", bad)):
+        adapter = service.create("local", name, ROOKIE)
+        for asset in ASSETS:
+            with store.new_file() as file:
+                file.write(contents[asset])
+                store.put(adapter.id, asset, file)
+        with pytest.raises(AdapterNotReady, match="not checked yet"):
+            service.resolve("local", name, ROOKIE)
+    told: list[str] = []
+    service.on_ready = lambda adapter: told.append(adapter.name)
+    service.resume()
+    assert service.resolve("local", "good", ROOKIE).state is AdapterState.READY
+    with pytest.raises(AdapterNotReady, match="r must be"):
+        service.resolve("local", "bad", ROOKIE)
+    assert told == ["good"]
+
+
 def test_a_request_names_an_adapter_by_id_or_name(service: AdapterService):
     adapter = ready(service, "mine")
     for key in ("mine", adapter.id):

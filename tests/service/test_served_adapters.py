@@ -1,6 +1,7 @@
 """From an upload to an answer: packed once, found by name or id, never stale, never in the way."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -227,12 +228,15 @@ def test_files_of_deleted_adapters_go_after_a_while(tmp_path: Path) -> None:
     packed.sweep()
     root = tmp_path / "packed-adapters"
     root.mkdir()
-    for name in ("00ff-16-x", ".00ff-16-x.1-2.partial"):
+    of_a_killed, of_another = ".00ff-16-x.1-2.partial", ".00ff-16-x.3-4.partial"
+    for name in ("00ff-16-x", of_a_killed, of_another):
         (root / name).write_bytes(b"")
-    for at, left in ((0.0, 2), (59.0, 2), (60.0, 0)):
+    os.utime(root / of_a_killed, (0, 0))
+    for at, left in ((0.0, 3), (59.0, 3), (60.0, 1)):
         now[0] = at
         packed.sweep()
         assert len(list(root.iterdir())) == left
+    assert (root / of_another).exists(), "another server is writing it"
 
 
 def test_a_start_without_adapters_opens_no_database(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def serve(specs: Sequence[str], settings: Settings) -> None:
     packed.sweep(grace=0)
     inference = InferenceService(models, metrics, adapters, packed, max_queue=settings.max_queue)
     adapters.on_ready = inference.prepare
+    uploads = ThreadPoolExecutor(UPLOAD_THREADS, "upload")
+    uploads.submit(adapters.resume)
     state = AppState(
         settings=settings,
         catalog=models.catalog,
@@ -54,7 +56,7 @@ def serve(specs: Sequence[str], settings: Settings) -> None:
         models=tuple(models.by_name),
         metrics=metrics,
         adapters=adapters,
-        upload_threads=ThreadPoolExecutor(UPLOAD_THREADS, "upload"),
+        upload_threads=uploads,
     )
     inference.open()
     if note := warning():

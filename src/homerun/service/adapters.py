@@ -3,6 +3,7 @@
 Knows the rules of names, bases and states; knows no HTTP, no SQL and none of an adapter's maths.
 """
 
+import logging
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from homerun.errors import (
     AdapterNotReady,
     AdapterRefused,
     BadInput,
+    HomerunError,
     LoraUnsupported,
     RequestTooLarge,
 )
@@ -34,6 +36,8 @@ from homerun.store.adapters import (
     Lease,
     StoredAdapter,
 )
+
+logger = logging.getLogger(__name__)
 
 MAX_NAME = 100
 MAX_DESCRIPTION = 1000
@@ -128,8 +132,10 @@ class AdapterService:
             raise RequestTooLarge(f"{asset} has {file.size} bytes, over the limit of {limit}")
         base = self._base(adapter.model)
         adapter = self._store.put(adapter.id, asset, file)
-        if not adapter.complete:
-            return adapter
+        return self._check(adapter, base) if adapter.complete else adapter
+
+    def _check(self, adapter: StoredAdapter, base: ModelConfig) -> StoredAdapter:
+        """The verdict on an adapter with both files; raises what `finish_upload` does."""
         try:
             lease = self._store.hold(adapter)
         except AdapterNotFound:  # another upload came between, and will be checked in its turn
@@ -172,8 +178,8 @@ class AdapterService:
             )
         if adapter.state is not AdapterState.READY:
             raise AdapterNotReady(
-                f"Finetune {adapter.name} is not checked yet; if that lasts, its upload was "
-                f"interrupted: upload {ASSETS[1]} again"
+                f"Finetune {adapter.name} is not checked yet; if that lasts, its check was "
+                f"interrupted: upload {ASSETS[1]} again, or restart the server"
             )
         return adapter
 
@@ -184,6 +190,17 @@ class AdapterService:
     def sweep(self) -> None:
         """Removes what uploads that were killed left behind."""
         self._store.sweep()
+
+    def resume(self) -> None:
+        """Checks adapters whose process was killed between their second file and the verdict.
+
+        Reads their files. Another process that checks one of them comes to the same verdict.
+        """
+        for adapter in self._store.unsettled():
+            try:
+                self._check(adapter, self._base(adapter.model))
+            except HomerunError as error:
+                logger.warning("finetune %s: %s", adapter.id, error)
 
     def _base(self, model: str) -> ModelConfig:
         """What adapters of `model` must fit.

@@ -18,6 +18,9 @@ from homerun.store.adapters import AdapterStore, StoredAdapter
 NO_LIMITS = AdapterLimits(rank=1 << 16, file_bytes=1 << 62)
 """What was taken in once stays, also when the settings become narrower."""
 
+UNFINISHED_SECONDS = 3600.0
+"""A file that nobody has written to for so long will not be finished."""
+
 
 class PackedAdapters:
     """The directory of packed adapters of one `HOMERUN_HOME`. Usable from any thread."""
@@ -75,13 +78,21 @@ class PackedAdapters:
         versions = self._store.versions()
         now = self._clock()
         names = {path.name for path in self._root.iterdir()}
+        # What another server is writing at this moment is not ours to remove.
         unnamed = {name for name in names if name.split("-")[0] not in versions}
+        unnamed -= {name for name in unnamed if name.startswith(".") and self._is_fresh(name)}
         with self._lock:
             since = {name: self._unnamed_since.get(name, now) for name in unnamed}
             self._unnamed_since = since
         for name, first in since.items():
             if now - first >= grace:
                 (self._root / name).unlink(missing_ok=True)
+
+    def _is_fresh(self, name: str) -> bool:
+        try:
+            return time.time() - (self._root / name).stat().st_mtime < UNFINISHED_SECONDS
+        except FileNotFoundError:
+            return False
 
     def _pack(self, adapter: StoredAdapter, base: ModelConfig, path: Path) -> None:
         assert adapter.version is not None

@@ -159,6 +159,12 @@ class AdapterStore:
         rows = self._database.read("SELECT version FROM adapters WHERE version IS NOT NULL", ())
         return frozenset(version for (version,) in rows)
 
+    def unsettled(self) -> list[StoredAdapter]:
+        """Those of all accounts that have both files and no verdict."""
+        if not self._files.names():
+            return []  # and the database stays closed where nobody needs it
+        return [one for one in self._select("state = 'uploading'", ()) if one.complete]
+
     @contextmanager
     def new_file(self) -> Generator[NewFile]:
         """A file to write an upload to; at the end it is gone if no row names it.
