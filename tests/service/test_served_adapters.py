@@ -1,6 +1,7 @@
 """From an upload to an answer: packed once, found by name or id, never stale, never in the way."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from homerun.errors import AdapterNotFound, AdapterUnavailable
+from homerun.errors import AdapterNotFound, AdapterUnavailable, StorageFull
 from homerun.metrics import Metrics
 from homerun.model.config import read_config
 from homerun.service.adapters import AdapterService
@@ -219,6 +220,24 @@ def test_a_damaged_packed_file_fails_one_request_and_is_made_again(
         server.answer("mine")
     assert server.answer("mine")[0] != base
     assert path.read_bytes() == whole
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(
+    served: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = served()
+    server.adapters.on_ready = lambda _: None  # packed by its first request
+    server.upload("mine", seed=1)
+
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageFull):
+            server.answer("mine")
+    assert server.packed_files() == []
+    assert server.answer("mine")[0] != server.answer(None)[0]
 
 
 def test_files_of_deleted_adapters_go_after_a_while(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def write_adapter_file(
     """Packs the factors of an adapter that fits `config`; `path` appears when it is complete.
 
     `config.dtype` is what the base runs in; `version` is a hex digest of the adapter's contents.
-    Raises CheckpointError where ranks are beyond the kernels or the disk is full.
+    Raises CheckpointError where ranks are beyond the kernels, OSError where the disk is full.
     """
     bytes.fromhex(version)
     dtype = factor_dtype(factors, config.dtype)
@@ -167,8 +167,6 @@ def write_adapter_file(
         partial.replace(path)
         if durable:
             sync_directory(path.parent)
-    except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be written: {error.strerror}") from None
     finally:
         partial.unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from homerun.errors import AdapterInvalid, CheckpointError, GenerationFailed
 from homerun.model.adapter_checkpoint import AdapterCheckpoint, AdapterLimits
 from homerun.model.adapter_file import LAYOUT, write_adapter_file
 from homerun.model.config import ModelConfig
+from homerun.store.adapter_files import in_words
 from homerun.store.adapters import AdapterStore, StoredAdapter
 
 NO_LIMITS = AdapterLimits(rank=1 << 16, file_bytes=1 << 62)
@@ -46,8 +47,8 @@ class PackedAdapters:
         """What a request of a ready adapter is given to the engine with.
 
         Packs the adapter if nobody has: that reads all of it. Raises AdapterNotFound if it was
-        deleted meanwhile, AdapterInvalid if it does not fit `base`, GenerationFailed if the disk
-        does not take it.
+        deleted meanwhile, AdapterInvalid if it does not fit `base`, StorageFull, GenerationFailed
+        if the file went at once.
         """
         assert adapter.version is not None
         name = f"{adapter.version}-{'fp32' if base.dtype == 'fp32' else '16'}-{LAYOUT}"
@@ -105,6 +106,8 @@ class PackedAdapters:
             write_adapter_file(path, base, checkpoint.factors, version=adapter.version)
         except CheckpointError as error:
             raise AdapterInvalid(f"Finetune {adapter.name} cannot be used: {error}") from error
+        except OSError as error:
+            raise in_words(error) from error
         finally:
             lease.close()
         self.sweep()

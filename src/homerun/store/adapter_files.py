@@ -40,7 +40,7 @@ class NewFile:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._descriptor = os.open(self._unfinished, flags, 0o600)
         except OSError as error:
-            raise _in_words(error) from error
+            raise in_words(error) from error
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     @property
@@ -57,7 +57,7 @@ class NewFile:
                 while view:
                     view = view[os.write(self._descriptor, view) :]
         except OSError as error:
-            raise _in_words(error) from error
+            raise in_words(error) from error
         self._hash.update(data)
         self.size += len(data)
 
@@ -68,7 +68,7 @@ class NewFile:
             self._unfinished.rename(self._root / self.name)
             sync_directory(self._root)
         except OSError as error:
-            raise _in_words(error) from error
+            raise in_words(error) from error
 
     def share(self) -> None:
         """Lets others read it: once a row names it, it is safe without the writer's lock."""
@@ -144,5 +144,6 @@ class AdapterFiles:
                     os.close(descriptor)
 
 
-def _in_words(error: OSError) -> Exception:
+def in_words(error: OSError) -> Exception:
+    """StorageFull for a disk without room, any other error as it is."""
     return StorageFull() if error.errno in _FULL else error

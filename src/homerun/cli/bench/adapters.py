@@ -53,11 +53,11 @@ def random_adapters(
         if not path.is_file():
             if number == 0:
                 print(f"writing random adapters to {directory}, once", file=sys.stderr, flush=True)
+            targets = TARGETS[wanted.targets]
             try:
                 directory.mkdir(parents=True, exist_ok=True)
+                write_random_adapter(path, config, targets, wanted.rank, version, seed=number)
             except OSError as error:
                 raise ConfigurationError(f"{directory} cannot be written: {error}") from error
-            targets = TARGETS[wanted.targets]
-            write_random_adapter(path, config, targets, wanted.rank, version, seed=number)
         refs.append(AdapterRef(version, path, AdapterFile(path, config).nbytes))
     return refs
