@@ -7,7 +7,8 @@ import pytest
 
 from homerun.model.loader import load_model
 from homerun.model.packed_file import read_facts
-from homerun.model.random_model import SHAPES, write_random_model
+from homerun.model.random_model import write_random_model
+from homerun.model.shapes import SHAPES
 from tests.model.sequences import Sequences
 
 
