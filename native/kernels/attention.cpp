@@ -21,10 +21,13 @@ void add_tile(const QueryRows& rows, int index, TileOrder order, const float* sc
 void scale_queries(const QueryRows& rows, float scale, float* scaled) {
   const int width = rows.sharing * rows.cache.head_dim;  // these heads of a token lie together
   const bool rounds = rows.cache.dtype == DType::bf16 || rows.cache.dtype == DType::int8;
+  // The heads of a token are a short piece of a long row, which the processor does not foresee.
+  constexpr int kTokensAhead = 8;
   const F factor = set(scale);
   for (int token = 0; token < rows.tokens; token++, scaled += width) {
     const float* queries = rows.queries + token * rows.stride;
     for_vectors(width, [&](int i, int n) {
+      __builtin_prefetch(queries + kTokensAhead * rows.stride + i);
       const F query = mul(load_some(queries + i, n), factor);
       store_some(scaled + i, rounds ? round_factor(query) : query, n);
     });

@@ -177,13 +177,19 @@ class Group {
       : tile_(tile), memory_(memory), row_(row), rows_(rows),
         visible_(tile.visible(row + rows - 1)), steps_(parts_of(visible_, kPairedTerms)) {}
 
-  void score(const float* scaled) const {
+  // The first `ended` rows of all are going to be written out.
+  void score(const float* scaled, int ended) const {
     const int head_dim = tile_.head_dim, steps = parts_of(head_dim, kPairedTerms);
     pack_queries(scaled + std::size_t(row_) * head_dim, rows_, head_dim, memory_.queries);
-    for (int pair = 0; pair < steps_; pair++)
+    for (int pair = 0; pair < steps_; pair++) {
+      // A few rows at a time: asked for all at once they are slow to come.
+      for (int row = row_ + pair; row < smaller(row_ + rows_, ended); row += steps_)
+        for (int d = 0; d < head_dim; d += kBlock)
+          __builtin_prefetch(tile_.rows.out_of(row) + d, 1, kIntoL2);
       multiply(memory_.queries, steps, rows_ > kRowTile,
                memory_.keys + pair * (steps * kPairedTerms / 2 * kPanelLine), steps,
                memory_.scores + pair * kSumsFloats);
+    }
   }
 
   void weigh_positions(const Contribution& result) const {
@@ -251,7 +257,7 @@ void add_tile(const QueryRows& rows, int index, TileOrder order, const float* sc
   const Tiles registers(kRowTile);
   for (int row = tile.first_row; row < tile.count; row += kGroupRows) {
     const Group<Element> group(tile, memory, row, smaller(kGroupRows, tile.count - row));
-    group.score(scaled);
+    group.score(scaled, ended);
     group.weigh_positions(first ? so_far : memory.own);
     if (!first) weigh(so_far, memory.own, row, smaller(row + kGroupRows, tile.count));
     group.add_values(first, ended, so_far);
