@@ -44,7 +44,7 @@ def copying(draw: Draw) -> Exchange:
     shape = draw.free(("repeat", "repeat", "repeat", "hello", "group"))
     if shape == "repeat":
         text = " ".join(_word(draw) for _ in range(draw.free(range(1, 6))))
-        user = draw.pick("ask-repeat", _REPEAT_ASKED, 2).format(text)
+        user = draw.ask("ask-repeat", _REPEAT_ASKED, 2).format(text)
         return Exchange(user, [f"{upper_first(text)}."], text[1:], may_shorten=False,
                         may_tone=False, may_lower=False)
     names: list[str] = []
@@ -54,13 +54,13 @@ def copying(draw: Draw) -> Exchange:
             names.append(name)
     text = _joined(names)
     if shape == "hello":
-        asked = draw.pick("ask-greet", _HELLO_ASKED, 2)
+        asked = draw.ask("ask-greet", _HELLO_ASKED, 2)
         word = {"Welcome": "Welcome", "Say hi": "Hi"}.get(asked.split(" {")[0].split(" to")[0],
                                                          "Hello")
         return Exchange(asked.format(text), [f"{word}, {text}!"], text, may_shorten=False,
                         may_tone=False, may_lower=False)
     told = draw.free(_GROUP_TOLD).format(text)
-    asked = draw.pick("ask-group", _GROUP_ASKED, 1)
+    asked = draw.ask("ask-group", _GROUP_ASKED, 1)
     answer = [f"{text}."]
     if draw.chance(0.5):
         return Exchange(f"{told} {asked}", answer, text, may_shorten=False,

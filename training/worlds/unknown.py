@@ -114,21 +114,21 @@ def unknown(draw: Draw) -> Exchange:
     """A question that rookie should not try to answer."""
     shape = draw.free(("topic", "topic", "topic", "machine", "machine", "deed", "live", "task"))
     if shape == "topic":
-        user = draw.pick("ask-topic", _TOPIC_ASKED, 2).format(draw.pick("topic", TOPICS))
+        user = draw.ask("ask-topic", _TOPIC_ASKED, 2).format(draw.pick("topic", TOPICS))
         first = draw.free(_NOT_KNOWN)
     elif shape == "machine":
-        user = draw.pick("ask-machine", _MACHINE_ASKED, 2).format(draw.pick("machine", _MACHINES))
+        user = draw.ask("ask-machine", _MACHINE_ASKED, 2).format(draw.pick("machine", _MACHINES))
         first = draw.free(_NOT_KNOWN)
     elif shape == "deed":
-        user = draw.pick("ask-deed", _DEED_ASKED, 2).format(draw.pick("deed", _DEEDS))
+        user = draw.ask("ask-deed", _DEED_ASKED, 2).format(draw.pick("deed", _DEEDS))
         first = draw.free(_NOT_KNOWN)
     elif shape == "live":
-        user = draw.pick("ask-live", _LIVE_ASKED, 2)
+        user = draw.ask("ask-live", _LIVE_ASKED, 2)
         if "{}" in user:
             user = user.format(draw.pick("city", _CITIES))
         first = draw.free(_NOT_SEEN)
     else:
-        user = draw.pick("ask-task", _TASK_ASKED, 2)
+        user = draw.ask("ask-task", _TASK_ASKED, 2)
         is_code = any(word in user for word in ("program", "code", "function"))
         user = user.format(draw.pick("tongue", _CODES if is_code else _TONGUES))
         first = draw.free(_TOO_HARD)
