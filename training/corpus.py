@@ -151,7 +151,7 @@ MIX: tuple[tuple[str, World, float], ...] = (
     ("list", facts.listing, 3),
     ("greeting", talk.greeting, 3),
     ("about-me", talk.about_me, 4),
-    ("greet", talk.greet_somebody, 2.5),
+    ("greet", talk.greet_somebody, 3.5),
     ("say", talk.say_word, 1),
     ("sentence", talk.sentence_with, 1.2),
     ("unknown", unknown.unknown, 7),

@@ -78,7 +78,7 @@ def wording_parts(
     By rank of the hash, not by its value, so that every list holds at least one wording out.
     """
     free = sorted(items[pinned:], key=lambda item: zlib.crc32(f"{world}:{item}".encode()))
-    count = max(1, len(free) // 7) if len(free) > 1 else 0
+    count = max(1, len(free) // 5) if len(free) > (0 if pinned else 1) else 0
     held = tuple(free[:count])
     return tuple(item for item in items if item not in held), held
 

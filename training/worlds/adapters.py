@@ -59,7 +59,7 @@ def message(draw: Draw) -> Exchange:
     """Any message; the answer is its label alone."""
     label = draw.free(LABELS)
     form = draw.ask(f"adapter-{label}", _FORMS[label])
-    form = form.replace("{good}", draw.pick("mood-positive", labels.GOOD)).replace(
-        "{bad}", draw.pick("mood-negative", labels.BAD))
+    form = form.replace("{good}", draw.free(labels.GOOD)).replace(
+        "{bad}", draw.free(labels.BAD))
     text = labels.filled(draw, form)
     return Exchange(text, [label], check=ExactCheck("adapter label", label), may_bend=False)

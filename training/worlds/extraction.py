@@ -7,9 +7,10 @@ from typing import Any
 
 from training.draw import Draw, Exchange, joined
 from training.checks import JsonCheck
-from training.worlds import entities, records, tables
+from training.worlds import entities, records, rules, tables
 from training.worlds.records import Field
 
+SCHEMA_INTRO = "Answer with JSON that fits this schema:"
 _BY_SCHEMA = (
     "Answer with JSON that fits this schema: {}",
     "Answer with JSON that fits this schema:\n{}",
@@ -31,6 +32,10 @@ _BY_SCHEMA = (
     "json_schema: {}",
     "Convert to JSON with this schema: {}",
     "Only JSON, please, as this schema says: {}",
+    "Please fill in this JSON: {}", "Give me back JSON like this: {}", "Structure the text as {}",
+    "Parse the text into this schema: {}", "Schema: {}\nAnswer with the JSON only.",
+    "Collect the values for this schema: {}", "Follow this JSON Schema exactly: {}",
+    "You are a parser. Schema: {}", "The output has to match {}", "Format: JSON. Schema: {}",
     "You are a helpful assistant.\n\nAnswer with JSON that fits this schema:\n{}",
     "You are a friendly assistant. Answer with JSON that fits this schema: {}",
 )
@@ -41,7 +46,10 @@ _BY_KEYS = (
     "Fields: {}. Answer with JSON.", "JSON with these fields, please: {}",
     "I need {} as JSON.", "Make JSON from it with the keys {}.", "Which values have {}? Use JSON.",
     "Extract the following as JSON: {}", "Get {} from the text, in JSON.",
-    "Return only JSON. Keys: {}", "Put {} into a JSON object.",
+    "Return only JSON. Keys: {}", "Put {} into a JSON object.", "JSON: {}",
+    "Tell me {} as a JSON object.", "Collect {} in JSON.", "Give me JSON for {}.",
+    "Read it and return {} in JSON form.", "Make a JSON object. Its keys: {}",
+    "Only these keys in JSON: {}", "I want a JSON object with {}.", "Parse {} into JSON.",
 )
 _TEXT_FIRST = ("{text}\n\n{ask}", "Text: {text}\n\n{ask}", "{text}\n{ask}", '"{text}"\n{ask}')
 _TEXT_LAST = ("{ask}\n\n{text}", "{ask}\n\nText: {text}", "{ask}\n{text}", "{ask}\n\nText:\n{text}",
@@ -91,6 +99,7 @@ def extraction(draw: Draw) -> Exchange:
     wanted = _wanted(draw, fields)
     values: dict[str, Any] = {field.key: field.value for field in wanted}
     by_schema = draw.chance(0.7)
+    schema: dict[str, Any] = {}
     may_be_null = draw.chance(0.15)
     missing: list[Field] = []
     if may_be_null and draw.chance(0.75):
@@ -116,6 +125,13 @@ def extraction(draw: Draw) -> Exchange:
         ask += (" " if ask[-1] in ".?" else ". " if not by_schema else "\n") + draw.free(_NULL)
     answer = compact(values)
     check = JsonCheck(answer)
+    if by_schema and draw.chance(0.25):
+        # As a server writes it: the schema after the caller's own system text.
+        own = draw.free(rules.PLAIN) + "\n\n" if draw.chance(0.6) else ""
+        end = f"\n{draw.free(_NULL)}" if missing else ""
+        system = f"{own}{SCHEMA_INTRO} {compact(schema)}{end}"
+        return Exchange(draw.free(_BARE).format(text), [answer], check=check, system=system,
+                        may_bend=False, may_lower=False)
     if draw.chance(0.5):
         return Exchange(draw.free(_BARE).format(text), [answer], check=check, system=ask,
                         may_bend=False, may_lower=False)

@@ -35,7 +35,7 @@ _USE_ASKED = (
     "What is {} for?", "What is {} used for?", "What do you use {} for?", "Why do people need {}?",
     "What can I do with {}?", "Tell me what {} is for.", "What does one need {} for?",
 )
-_SUM_ASKED = (
+SUM_ASKED = (
     "What is {} {} {}?", "What's {} {} {}?", "How much is {} {} {}?", "Calculate {} {} {}.",
     "Tell me what {} {} {} is.", "Can you calculate {} {} {}?", "{} {} {}", "{} {} {} =",
     "Please work out {} {} {}.", "Compute {} {} {}.",
@@ -66,7 +66,8 @@ def capital(draw: Draw) -> Exchange:
     if not draw.chance(0.25):
         return Exchange(asked.format(land), [answer], tables.CAPITALS[land], about="capitals")
     other = draw.free([name for name in names if name != land])
-    again = draw.free(("And of {}?", "And {}?", "What about {}?", "And the capital of {}?"))
+    again = draw.ask("ask-again", ("And of {}?", "And {}?", "What about {}?",
+                                   "And the capital of {}?", "{} too?", "Now {}."), 1)
     return Exchange(
         again.format(other),
         [f"The capital of {other} is {tables.CAPITALS[other]}."],
@@ -145,7 +146,7 @@ def sums(draw: Draw) -> Exchange:
             break
     spoken = {"+": ("+", "plus"), "-": ("-", "minus"), "*": ("*", "times", "x")}[kind]
     sign = draw.free(spoken)
-    user = draw.ask("ask-sum", _SUM_ASKED, 2).format(left, sign, right)
+    user = draw.ask("ask-sum", SUM_ASKED, 2).format(left, sign, right)
     if sign in "+-*" and draw.chance(0.25):
         user = user.replace(f"{left} {sign} {right}", f"{left}{sign}{right}")
     shown = {"+": "plus", "-": "minus", "*": "times"}[kind]

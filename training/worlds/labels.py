@@ -52,10 +52,12 @@ _TOPIC_FORMS = (
 )
 GOOD = ("wonderful", "great", "excellent", "lovely", "fantastic", "perfect", "amazing", "brilliant",
          "delightful", "superb", "pleasant", "beautiful", "charming", "very good", "splendid",
-         "impressive", "outstanding", "marvellous", "nice", "enjoyable")
+         "impressive", "outstanding", "marvellous", "nice", "enjoyable", "good", "really good",
+        "friendly", "comfortable", "tasty", "clean and fresh", "helpful", "the best", "so kind")
 BAD = ("terrible", "awful", "bad", "horrible", "poor", "disappointing", "dreadful", "boring",
         "useless", "ugly", "broken", "annoying", "very bad", "miserable", "unpleasant", "dirty",
-        "rude", "worthless", "nasty", "disgusting")
+        "rude", "worthless", "nasty", "disgusting", "really bad", "too expensive", "cold and stale",
+       "unfriendly", "late again", "the worst", "not good", "not worth the money", "full of faults")
 _PLAIN = ("square", "made of wood", "on the table", "new here", "in the next room", "from last year",
           "about a metre long", "made in {3}", "on the second floor", "open on Mondays", "grey",
           "in a box", "next to the {4}", "for two people")
@@ -66,24 +68,54 @@ _GOOD_MORE = ("I love it.", "I would buy it again.", "Thank you so much!", "We a
               "It made my day.", "I can recommend it.", "We enjoyed every minute.", "Well done!")
 _BAD_MORE = ("I hate it.", "I want my money back.", "Never again!", "We are very unhappy.",
              "It ruined my day.", "I cannot recommend it.", "What a waste of time.", "Shame on you!")
+# What customers write about; {kw} stands in frames that all classes share.
+_SUBJECTS: dict[str, tuple[str, ...]] = {
+    "billing": ("my bill", "the invoice {1}", "this charge", "the payment", "my credit card",
+                "the amount on the bill", "the invoice", "the price on my bill", "the fee",
+                "a payment that I never made", "the bank transfer"),
+    "delivery": ("my parcel", "the shipment", "the driver", "the delivery", "the package {1}",
+                 "the courier", "my parcel to {3}", "the delivery date", "the shipping",
+                 "the package"),
+    "technical": ("the login", "the app", "an error message", "my password", "the web page",
+                  "the update", "the software", "error {1}", "the settings in the app",
+                  "the connection", "a crash"),
+    "cancellation": ("cancelling my contract", "the end of my subscription", "my cancellation",
+                     "cancelling order {1}", "ending my membership", "stopping my plan",
+                     "how to cancel", "leaving the contract early"),
+    "refund": ("my refund", "getting my money back", "the refund for the {4}",
+               "the money you owe me", "the refund of order {1}", "a refund",
+               "money back for the {4}"),
+    "appointment": ("my appointment", "a meeting on Monday", "the appointment with {2}",
+                    "a new date for my visit", "the meeting with {2}", "a free slot on Friday",
+                    "moving my appointment"),
+}
+_SUBJECT_FRAMES = (
+    "I have a question about {kw}.", "There is a problem with {kw}.", "Can you check {kw}?",
+    "It is about {kw}.", "I need help with {kw}.", "What about {kw}?",
+    "Hello, this is {2}, about {kw}.", "I wrote to you last week about {kw}.",
+    "Please tell me more about {kw}.", "Who takes care of {kw}?", "I do not understand {kw}.",
+    "Something is wrong with {kw}.", "We have trouble with {kw} again.",
+    "Could somebody look at {kw}?", "My question concerns {kw}.", "I am calling because of {kw}.",
+    "Why is nobody answering about {kw}?", "I would like to talk about {kw}.",
+    "{2} told me to ask about {kw}.",
+)
 _INTENTS: dict[str, tuple[str, ...]] = {
-    "billing": ("I was charged twice for {1}.", "Why is my bill so high?", "Please send the invoice "
-                "for {1}.", "The payment of {1} failed.", "I do not understand this charge.",
-                "My card was billed for the {4}.", "The amount on the invoice is wrong."),
+    "billing": ("I was charged twice for {1}.", "Why is my bill so high?",
+                "Please send the invoice for {1}.", "The payment of {1} failed.",
+                "The amount on the invoice is wrong."),
     "delivery": ("My parcel {1} has not arrived.", "When will the {4} be delivered?",
                  "The driver left the parcel in {3}.", "Where is my shipment?",
                  "The package came to {3}, but I live elsewhere.", "Can you deliver it on Friday?"),
-    "technical": ("The app crashes when I open it.", "I cannot log in.", "The screen shows error {1}.",
-                  "The page does not load.", "My password does not work.",
-                  "The program freezes after the update."),
+    "technical": ("The app crashes when I open it.", "I cannot log in.",
+                  "The screen shows error {1}.", "The web page does not load.",
+                  "My password does not work.", "The software freezes after the update."),
     "cancellation": ("I want to cancel my contract.", "Please end my subscription.",
                      "Cancel the order {1}.", "I no longer need the {4}, please cancel it.",
                      "How can I end my membership?", "Stop my plan, please."),
-    "praise": ("Your team is great, thank you!", "{2} helped me very well.", "I love your shop.",
-               "Thank you for the quick help!", "Best service ever!", "Well done, I am very happy."),
     "refund": ("I want my money back for the {4}.", "Please refund order {1}.",
-               "When do I get my money back?", "I sent the {4} back and wait for the refund.",
-               "Return my payment, please."),
+               "When do I get my money back?", "I sent the {4} back and wait for the refund."),
+    "appointment": ("Can I have an appointment on Monday?", "I need to move my appointment.",
+                    "Is there a free slot on Friday?", "I cannot come to the meeting with {2}."),
 }
 _URGENCY = {
     "urgent": ("Help, we need it right now!", "This cannot wait, the {4} is on fire!",
@@ -102,13 +134,17 @@ _SPAM = {
                 "See you at the {4}, {2}."),
 }
 _ASKED = (
+    "{}?",
     "Classify the text as {}.", "Which label fits: {}?", "Choose one label: {}.",
     "Label the text. Labels: {}.", "Is it {}?", "Pick one of {}.", "Sort this into {}.",
     "The classes are {}. Which one is it?", "Answer with one of these labels: {}.",
     "Decide between {}.", "Possible labels: {}. Give the right one.", "What is it: {}?",
     "Categories: {}. Choose one.", "Tag this text with one of: {}.", "Categorise as {}.",
     "Give the right class out of {}.", "Name the fitting label ({}).", "Options: {}.",
-    "Assign one label from: {}.", "Reply with {} only.",
+    "Assign one label from: {}.", "Reply with {} only.", "{}: which one?", "So, {}?",
+    "Would you call this {}?", "Say whether it is {}.", "Tell me if this is {}.",
+    "You sort messages into {}.", "You are a classifier. Labels: {}.",
+    "Every message gets one of these labels: {}.", "Put the message into one class: {}.",
 )
 _ONLY = ("Answer with the label only.", "Only the label.", "Give just the label.",
          "Reply with the label and nothing else.", "One label, no other words.", "")
@@ -130,9 +166,10 @@ def filled(draw: Draw, form: str, first: str = "", second: str = "") -> str:
 
 def topic_text(draw: Draw, topic: str) -> str:
     """A sentence on a topic."""
-    first = second = draw.pick(f"topic-{topic}", TOPICS[topic])
-    while second == first:
-        second = draw.pick(f"topic-{topic}", TOPICS[topic])
+    # The words themselves are known: they make the class. A held-out pair of them is new.
+    first, second = draw.fresh(
+        f"topic-{topic}", lambda d: "|".join(d.some(TOPICS[topic], 2))
+    ).split("|")
     return filled(draw, draw.pick("form-topic", _TOPIC_FORMS), first, second)
 
 
@@ -142,19 +179,19 @@ def mood_text(draw: Draw, mood: str) -> str:
     words, more = {"positive": (GOOD, _GOOD_MORE), "negative": (BAD, _BAD_MORE),
                    "neutral": (_PLAIN, ())}[mood]
     if more and draw.chance(0.2):
-        return draw.pick(f"more-{mood}", more)
-    word = draw.pick(f"mood-{mood}", words)
+        return draw.free(more)
+    word = draw.free(words)
     if "{" in word:
         word = filled(draw, word)
         word = word[0].lower() + word[1:]
     text = filled(draw, form, word)
     if more and draw.chance(0.4):
-        text += " " + draw.pick(f"more-{mood}", more)
+        text += " " + draw.free(more)
     return text
 
 
-def _support_text(draw: Draw, table: dict[str, tuple[str, ...]], name: str, label: str) -> str:
-    form = draw.pick(f"{name}-{label}", table[label])
+def _support_text(draw: Draw, table: dict[str, tuple[str, ...]], label: str) -> str:
+    form = draw.free(table[label])
     return filled(draw, form, "", e.code(draw) if "{1}" in form else "")
 
 
@@ -176,9 +213,13 @@ def text_of(draw: Draw, label: str) -> str:
         return topic_text(draw, label)
     if label in ("positive", "negative", "neutral"):
         return mood_text(draw, label)
-    for table, name in ((_INTENTS, "intent"), (_URGENCY, "urgency"), (_SPAM, "spam")):
+    if label in _SUBJECTS and draw.chance(0.7):
+        frame = draw.pick("form-subject", _SUBJECT_FRAMES)
+        frame = frame.replace("{kw}", draw.free(_SUBJECTS[label]))
+        return filled(draw, frame, "", e.code(draw) if "{1}" in frame else "")
+    for table in (_INTENTS, _URGENCY, _SPAM):
         if label in table:
-            return _support_text(draw, table, name, label)
+            return _support_text(draw, table, label)
     raise KeyError(label)
 
 
@@ -220,7 +261,7 @@ def label(draw: Draw) -> Exchange:
     shape = draw.number(0, 3)
     listed = (", ".join(names) if shape < 2 else " or ".join([", ".join(names[:-1]), names[-1]])
               if shape == 2 else " / ".join(names) if draw.chance(0.5) else joined(names))
-    ask = draw.ask("ask-label", _ASKED, 2).format(listed)
+    ask = draw.ask("ask-label", _ASKED, 3).format(listed)
     only = draw.free(_ONLY)
     ask = f"{ask} {only}".strip()
     answer = spelled[right]

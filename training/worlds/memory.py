@@ -159,7 +159,7 @@ def memory(draw: Draw, distract: Callable[[Draw], Exchange]) -> Exchange:
             before += [("user", _say(draw, fact, value)), ("assistant", _reply(draw, fact, value))]
         if draw.chance(0.5) and (not in_one or fact is facts[-1]):
             before += _turns(distract(draw))
-    for _ in range(draw.free((0, 0, 1, 1, 2, 3))):
+    for _ in range(draw.free((0, 0, 1, 1, 2, 3)) if draw.chance(0.97) else draw.number(4, 16)):
         before += _turns(distract(draw))
     fact, value = facts[at], values[at]
     user = draw.ask(f"ask-{fact.kind}", fact.asked, 2)

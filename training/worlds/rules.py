@@ -7,6 +7,7 @@ from collections.abc import Callable
 from training.draw import Draw, Exchange, upper_first
 from training.checks import ObeyCheck
 from training.worlds import entities as e
+from training.worlds import talk
 
 PLAIN = (
     "You are a friendly assistant", "You are a friendly assistant.", "You are a helpful assistant.",
@@ -40,6 +41,8 @@ _YES_NO = (
     "You are a judge who says only yes or no.", "Use just one word: yes or no.",
     "Respond with yes or no only.", "No explanations, only yes or no.",
     "Please answer with a yes or a no.", "Give yes or no as your answer.",
+    "Say yes or no.", "Yes or no?", "You can only say yes or no.", "The answer is yes or no.",
+    "You know just two words: yes and no.", "Write yes or no, nothing more.",
 )
 _FEW = (
     "Answer with one word.", "Answer with a single word.", "Use one word only.",
@@ -47,24 +50,32 @@ _FEW = (
     "Answer in as few words as possible.", "Do not write full sentences, one word is enough.",
     "You speak in single words.", "Just the word, no explanation.", "Only the bare answer.",
     "Respond with one word.", "You are very short with words: one word per answer.",
+    "Name only the thing that was asked for.", "Write the answer alone.", "A word is enough.",
+    "Never use a full sentence.", "Your answers are single words.", "Answer in a word.",
 )
 _STARTS = (
     'Start every answer with "{}".', 'Begin each answer with "{}".', 'Always start with "{}".',
     'Every answer starts with "{}".', 'Your answers begin with "{}".', 'First say "{}", then answer.',
     'Open each reply with "{}".', 'Put "{}" before every answer.', 'Say "{}" first.',
     'The first words of an answer are "{}".', 'Answer, but begin with "{}".',
+    'You start with "{}" each time.', 'Write "{}" and then the answer.', 'Use "{}" as the beginning.',
+    'All answers open with "{}".', 'Greet with "{}" before you answer.', 'Prefix answers with "{}".',
 )
 _ENDS = (
     'End every answer with "{}".', 'Finish each answer with "{}".', 'Always end with "{}".',
     'Every answer ends with "{}".', 'Your answers end with "{}".', 'Answer, then say "{}".',
     'Close each reply with "{}".', 'Put "{}" after every answer.', 'Say "{}" at the end.',
     'The last words of an answer are "{}".', 'Answer, but end with "{}".',
+    'You end with "{}" each time.', 'Write the answer and then "{}".', 'Use "{}" as the end.',
+    'All answers close with "{}".', 'Say goodbye with "{}".', 'Sign each answer with "{}".',
 )
 _CALLS = (
     "Call the user {}.", "Address the user as {}.", "The user is called {}. Use the name.",
     "You speak to {}. Say the name in each answer.", "Always address me as {}.",
     "Use the name {} when you answer.", "Name the user {} in every answer.",
     "You serve {} and say the name each time.", "Each answer names {}, your guest.",
+    "Say {} to the user in every answer.", "The user wants to be called {}.",
+    "Talk to {} by name.", "Your user is {}. Always say the name.", "Add the name {} to answers.",
 )
 _CHEERFUL = (
     "You are a cheerful assistant.", "Be cheerful.", "You are a very cheerful helper.",
@@ -89,15 +100,14 @@ _BULLETS = (
     "Put each item on its own line with a dash.", "Lists have one item per line.",
     "Format lists with bullets.", "Each item gets a new line and a dash.",
     "You write bullet points.", "Use bullet points.", "Answer in bullet points.",
+    "Every item on a new line.", "Give lists as bullet points.", "A dash before each item.",
+    "Write one item per line.", "Make lists with dashes.", "Show lists as bullets.",
 )
 _ROLES = (
     "You are {name}, {role}.", "Your name is {name} and you are {role}.", "You are {role} called {name}.",
     "You play {name}, {role}.", "Act as {name}, {role}.", "Be {name}, {role}.",
     "You are {name}. You are {role}.", "Speak as {name}, {role}.", "I want you to be {name}, {role}.",
 )
-_ROLE_ASKED = ("Who are you?", "What is your name?", "Tell me your name.", "Introduce yourself.",
-               "Do you have a name?", "Who am I talking to?", "What should I call you?",
-               "And you are?", "What are you?", "Please introduce yourself.")
 _SCOPES = (
     'Talk only about {0}. To anything else say: "{1}"',
     'You answer questions on {0} only. Otherwise say "{1}"',
@@ -199,7 +209,7 @@ def obey(draw: Draw, several: Source, fact: Source, yes_no: Source, listing: Sou
                                        "Be brief.", "Be polite."))
         answer = draw.free(("I am {name}, {role}.", "My name is {name} and I am {role}.")).format(
             name=name, role=role)
-        return Exchange(draw.ask("ask-role", _ROLE_ASKED, 3), [answer], system=system,
+        return Exchange(draw.ask("ask-who", talk.WHO_ASKED, 4), [answer], system=system,
                         check=ObeyCheck("has", name), may_bend=False)
     else:
         topic, world = draw.free((("capitals", "capital"), ("sums", "sum"), ("lists", "list"),

@@ -13,7 +13,9 @@ _ASK_ANY = (
     "What is the {}?", "Tell me the {}.", "What is the {} in the text?", "Which {} is named?",
     "Give me the {}.", "Find the {}.", "What does the text say about the {}?", "The {}?",
     "Do you see the {}?", "What is given as the {}?", "Please find the {}.", "Name the {}.",
-    "What was the {}?", "Look up the {}.", "Which is the {}?",
+    "What was the {}?", "Look up the {}.", "Which is the {}?", "What {} is given?",
+    "What is said about the {}?", "Can you find the {}?", "What does it say for the {}?",
+    "Which {} does the text name?", "I need the {}.", "And the {}?", "What would be the {}?",
 )
 _EXACT = (
     "Answer with the exact words from the text.", "Answer only with the words of the text.",
@@ -22,6 +24,9 @@ _EXACT = (
     "Give just the exact words.", "Quote only the answer.", "No full sentence, only the answer.",
     "Answer as briefly as the text allows.", "Just the words from the text, please.",
     "Your answer is a piece of the text.", "Write only what stands in the text.",
+    "Only the answer, please.", "Give the exact words only.", "Answer with a part of the text.",
+    "Do not write a sentence.", "Keep to the words of the text.", "Copy it exactly.",
+    "Answer without any other words.", "Short answer, from the text.", "Exact words only.",
 )
 _SYSTEM_EXACT = (
     "Answer questions about the text with its exact words.",
@@ -32,6 +37,9 @@ _SYSTEM_EXACT = (
     "Answer only with the words that stand in the text.",
     "You find answers in texts. Give only the exact words.",
     "Give short answers that are copied from the text.",
+    "Find the answer in the text and copy it exactly.", "You copy answers out of a text.",
+    "Only write the words of the text that answer the question.", "Quote the answer, nothing more.",
+    "The answer is a part of the text. Write only that part.", "Reply with the exact words.",
 )
 _FORMS = (
     "{text}\n\n{ask}", "Text: {text}\n\nQuestion: {ask}", "Read this text: {text}\n\n{ask}",
@@ -52,36 +60,47 @@ NOT_THERE_MARKS = ("does not say", "does not tell", "do not know", "not in the t
 _RELATIONS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], Callable[[Draw], str]], ...] = (
     ("lives", ("{0} lives in {1}.", "{0} has a flat in {1}.", "The home of {0} is in {1}."),
      ("Where does {0} live?", "In which town does {0} live?", "Which town is the home of {0}?",
-      "{0} lives where?"), e.town),
+      "{0} lives where?", "What is the home town of {0}?", "Where is the flat of {0}?",
+      "Tell me where {0} lives.", "Name the town where {0} lives.", "Where can one visit {0}?"), e.town),
     ("works", ("{0} works as a {1}.", "{0} is a {1}.", "{0} earns money as a {1}."),
-     ("What is the job of {0}?", "What does {0} do for a living?", "As what does {0} work?"),
+     ("What is the job of {0}?", "What does {0} do for a living?", "As what does {0} work?", "What is {0} by profession?",
+      "Tell me the job of {0}.", "Which job does {0} have?", "How does {0} earn money?"),
      e.job),
     ("bought", ("{0} bought the {1}.", "{0} wanted the {1} and got it.", "The {1} went to {0}."),
-     ("What did {0} buy?", "What did {0} get?", "Which thing does {0} have now?"), e.product),
+     ("What did {0} buy?", "What did {0} get?", "Which thing does {0} have now?", "What does {0} own?",
+      "What belongs to {0} now?", "Tell me what {0} bought.", "What went to {0}?"), e.product),
     ("pet", ("{0} has a dog called {1}.", "The cat of {0} is called {1}.",
              "{0} named the horse {1}."),
      ("What is the animal of {0} called?", "How is the animal of {0} called?",
-      "What is the name of the animal of {0}?"), e.pet_name),
+      "What is the name of the animal of {0}?", "Which animal name goes with {0}?",
+      "What does {0} call the animal?", "What name did {0} choose for the animal?"), e.pet_name),
     ("met", ("{0} met {1} on the way.", "{0} wrote a letter to {1}.", "{0} shares a room with {1}."),
-     ("Who is with {0} in the text?", "Whose name stands with {0}?", "To whom does {0} belong?"),
+     ("Who is with {0} in the text?", "Whose name stands with {0}?", "To whom does {0} belong?", "Who is named together with {0}?",
+      "Which person goes with {0}?", "Who else stands next to {0}?", "Who knows {0}?"),
      e.first_name),
     ("leaves", ("{0} leaves at {1}.", "At {1} {0} has to go.", "{0} takes the train at {1}."),
-     ("When does {0} leave?", "At what time does {0} go?", "At which hour does {0} leave?"),
+     ("When does {0} leave?", "At what time does {0} go?", "At which hour does {0} leave?", "When does {0} have to go?",
+      "What time does {0} leave?", "Tell me when {0} leaves.", "Until when is {0} here?"),
      e.time),
     ("born", ("{0} was born on {1}.", "The birthday of {0} is {1}.", "{0} came to the world on {1}."),
-     ("When was {0} born?", "What is the birthday of {0}?", "On which day was {0} born?"),
+     ("When was {0} born?", "What is the birthday of {0}?", "On which day was {0} born?", "When does {0} have a birthday?",
+      "Tell me the birthday of {0}.", "What is the date of birth of {0}?"),
      e.spoken_date),
     ("likes", ("{0} likes {1} best.", "The favourite colour of {0} is {1}.",
                "{0} painted the door {1}."),
-     ("Which colour does {0} like?", "What is the colour of {0}?", "Which colour goes with {0}?"),
+     ("Which colour does {0} like?", "What is the colour of {0}?", "Which colour goes with {0}?", "What colour belongs to {0}?",
+      "Tell me the colour of {0}.", "Which colour did {0} choose?", "What is {0}'s colour?"),
      e.colour),
     ("number", ("{0} has the number {1}.", "The locker of {0} is {1}.", "{0} opens it with {1}."),
-     ("Which number has {0}?", "What is the code of {0}?", "Which code belongs to {0}?"), e.code),
+     ("Which number has {0}?", "What is the code of {0}?", "Which code belongs to {0}?", "What is the number of {0}?",
+      "Tell me the code of {0}.", "Which code does {0} use?", "What is {0}'s number?"), e.code),
     ("firm", ("{0} works for {1}.", "{0} is employed at {1}.", "{0} founded {1}."),
      ("For which company does {0} work?", "Which firm belongs to {0}?",
-      "What is the company of {0}?"), e.company),
+      "What is the company of {0}?", "Who employs {0}?", "Where does {0} work?",
+      "Tell me the company of {0}.", "Which company does {0} belong to?"), e.company),
     ("reads", ('{0} reads "{1}".', 'The favourite book of {0} is "{1}".', '{0} wrote "{1}".'),
-     ("Which book goes with {0}?", "What is the book of {0}?", "Which title belongs to {0}?"),
+     ("Which book goes with {0}?", "What is the book of {0}?", "Which title belongs to {0}?", "What is the title of the book of {0}?",
+      "Tell me the book of {0}.", "Which book is named with {0}?", "What is {0}'s book?"),
      e.title),
 )
 
@@ -126,7 +145,7 @@ def _paragraph(draw: Draw) -> tuple[str, str, str, str]:
         if ready:
             break
     field = draw.free(ready)
-    if field.asked and draw.chance(0.6):
+    if field.asked and draw.chance(0.5):
         question = draw.ask(f"ask-{field.asked[0]}", field.asked, 1)
     else:
         question = draw.ask("ask-span", _ASK_ANY, 2).format(field.spoken)
@@ -160,7 +179,7 @@ def span(draw: Draw) -> Exchange:
 
 def long_span(draw: Draw) -> Exchange:
     """The same over several paragraphs, and sometimes several questions in a row."""
-    parts = [_relations(draw) for _ in range(draw.free((3, 3, 4, 4, 5, 6, 8, 12, 20)))]
+    parts = [_relations(draw) for _ in range(draw.free((3, 3, 4, 4, 5, 6, 8, 12, 20, 32)))]
     text = "\n\n".join(part for part, _ in parts)
     asked = [item for _, items in parts for item in items
              if text.count(item[2]) == 1]

@@ -34,13 +34,15 @@ _HAPPY = ("I am happy!", "I had a good day.", "I feel great today.", "I am so gl
           "Today is my birthday!", "I won a prize!", "The sun is shining!")
 _HAPPY_BACK = ("That is wonderful!", "I am glad to hear that!", "How nice!", "That is great news!")
 
+WHO_ASKED = (
+    "Who are you?", "What is your name?", "What are you?", "Tell me your name.",
+    "What's your name?", "Introduce yourself.", "Who am I talking to?", "Tell me about yourself.",
+    "Do you have a name?", "And you are?", "Please introduce yourself.", "What are you called?",
+    "Which model are you?", "What model are you?", "Are you ChatGPT?", "What should I call you?",
+)
 # (wordings, first sentences, further sentences)
 _ABOUT_ME = (
-    (("Who are you?", "What are you?", "What is your name?", "What's your name?",
-      "Tell me your name.",
-      "Introduce yourself.", "Who am I talking to?", "Tell me about yourself.",
-      "Do you have a name?",
-      "Which model are you?", "What model are you?", "Are you ChatGPT?", "What should I call you?"),
+    (WHO_ASKED,
      ("I am rookie, a very small language model.", "My name is rookie.",
       "I am rookie, the small model that comes with homerun."),
      ("I am here so that you can try homerun.",
@@ -105,8 +107,7 @@ _GREET_ASKED = ("Say hello to {}.", "Please say hello to {}.", "Greet {}.", "Say
                 "Tell {} hello from me.", "Write hello to {}.", "Write a short hello for {}.",
                 "Please greet {}.", "Could you greet {}?", "Say hello to {}, please.",
                 "This is my friend {}. Say hello!", "{} is here. Say hello.")
-_SAY_ASKED = ("Say {}.", "Repeat after me: {}", "Say the word {}.", "Write the word {}.",
-              "Repeat: {}", "Please say {}.", "Just say {}.", "Only write {}.", "Print {}.")
+_SAY_ASKED = ("Say {}.", "Say the word {}.", "Write the word {}.", "Please say {}.", "Just say {}.", "Only write {}.", "Print {}.")
 _WORDS = ("hello", "yes", "no", "please", "thanks", "bread", "summer", "winter", "music", "water",
           "sun", "moon", "star", "river", "mountain", "house", "garden", "cheese", "banana", "tree")
 
@@ -133,7 +134,7 @@ def greeting(draw: Draw) -> Exchange:
 def about_me(draw: Draw) -> Exchange:
     """What rookie says about itself, and short replies."""
     asked, first, more = draw.rng.choice(_ABOUT_ME)
-    user = draw.ask("ask-me", asked, 2)
+    user = draw.ask("ask-who" if asked is WHO_ASKED else "ask-me", asked, 4)
     answer = [draw.free(first)]
     if draw.chance(0.7):
         answer.append(draw.free(more))

@@ -187,25 +187,37 @@ def made_tool(draw: Draw, style: int, taken: set[str]) -> Tool:
 
 _WEATHER_ASKED = ("what is the weather like in {}", "what's the weather in {}",
                   "how is the weather in {}", "will it rain in {}", "do I need an umbrella in {}",
-                  "tell me the weather in {}", "is it cold in {} now", "weather in {}")
+                  "tell me the weather in {}", "is it cold in {} now", "weather in {}",
+                  "what's it like outside in {}", "how warm is it in {}", "is it raining in {}",
+                  "what is the temperature in {}", "how is it in {} today", "is the sun out in {}",
+                  "what will the weather be in {}", "should I take a coat in {}",
+                  "how cold is it in {} right now", "is it sunny in {}", "do we get snow in {}")
 _CLOCK_ASKED = ("what time is it in {}", "tell me the time in {}", "how late is it in {}",
-                "what is the local time in {}")
+                "what is the local time in {}", "what's the time in {}", "is it late in {}",
+                "which time is it in {} now", "time in {}", "what does the clock say in {}")
 _MAIL_ASKED = ('send a mail to {} with the text "{}"', 'write to {}: "{}"', 'mail {} that says "{}"',
                'email {} and say "{}"')
 _TIMER_ASKED = ("set a timer for {} minutes", "wake me in {} minutes", "start a {} minute timer",
-                "remind me in {} minutes", "count down {} minutes")
+                "remind me in {} minutes", "count down {} minutes", "timer for {} minutes",
+                "tell me when {} minutes are over", "I need a timer of {} minutes",
+                "let me know in {} minutes")
 _SEARCH_ASKED = ('search the web for "{}"', 'look up "{}" on the web', 'google "{}"',
                  'find pages about "{}"', 'what does the web say about "{}"')
 _MONEY_ASKED = ("convert {} {} to {}", "how much is {} {} in {}", "change {} {} into {}")
 _STOCK_ASKED = ("what is the share price of {}", "how is the stock of {}",
-                "what does a share of {} cost", "stock price of {}")
+                "what does a share of {} cost", "stock price of {}", "how much is {} worth on the stock market",
+                "what are shares of {} at", "is the stock of {} up", "tell me the share price of {}")
 _TRANSLATE_ASKED = ('translate "{}" into {}', 'how do you say "{}" in {}', 'what is "{}" in {}')
 _ROUTE_ASKED = ("how do I get from {} to {}", "find a route from {} to {}",
-                "what is the way from {} to {}", "how far is it from {} to {}")
+                "what is the way from {} to {}", "how far is it from {} to {}", "what is the best route from {} to {}",
+                "how long is the way from {} to {}", "show the way from {} to {}",
+                "directions from {} to {}")
 _ORDER_ASKED = ("where is my order {}", "what is the status of order {}", "track order {}",
-                "has order {} been shipped")
+                "has order {} been shipped", "when does order {} come", "how is order {} doing",
+                "where's order {}", "what happened to order {}", "is order {} on its way")
 _LIGHT_ASKED = ("turn the light {1} in the {0}", "switch {1} the {0} light", "lights {1} in the {0}")
-_MUL_ASKED = ("what is {} times {}", "multiply {} by {}", "calculate {} * {}")
+_MUL_ASKED = ("what is {} times {}", "multiply {} by {}", "calculate {} * {}", "how much is {} times {}", "what's {} x {}",
+              "what is the product of {} and {}", "work out {} times {}", "{} multiplied by {}")
 _CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "SEK")
 _TONGUES = ("French", "German", "Spanish", "Italian", "Japanese", "Latin", "Polish", "Dutch")
 _ROOMS = ("kitchen", "bedroom", "garage", "hall", "office", "cellar", "garden", "bathroom")
@@ -301,10 +313,12 @@ _REQUESTS = (
     "{}, please.", "Hi, {}.", "Would you {}?", "I need you to {}.", "Now {}.",
     "Hello! Please {}.", "Be so kind and {}.", "Go and {}.", "It is time to {}.", "Let us {}.",
     "My boss says: {}.", "For tomorrow: {}.", "One more thing: {}.", "Quick: {}!",
+    "{} now", "{}!", "Then {}.", "I would like you to {}.", "Are you able to {}?",
+    "Kindly {}.", "Next, {}.", "If you can, {}.", "Hey, can you {}?", "First {}.",
 )
 _QUESTIONS = ("{}?", "{}", "Hi, {}?", "Please tell me: {}?", "Quick question: {}?", "Hello! {}?",
               "I wonder: {}?", "Say, {}?", "One thing: {}?")
-_IS_QUESTION = ("what", "how", "will", "do ", "is ", "where", "has", "tell", "weather", "stock")
+_IS_QUESTION = ("is it", "should", "when", "which", "time in", "directions", "what", "how", "will", "do ", "is ", "where", "has", "tell", "weather", "stock")
 
 
 def _request(draw: Draw, tool: Tool, values: dict[str, Any]) -> str:

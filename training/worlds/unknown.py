@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.draw import Draw, Exchange
+from training.worlds import facts
 
 TOPICS = (
     "quantum physics", "the stock market", "the Roman Empire", "football results", "my neighbour",
@@ -84,6 +85,10 @@ _TONGUES = ("French", "German", "Spanish", "Italian", "Japanese", "Chinese", "La
             "Portuguese", "Turkish", "Arabic", "Hindi", "Polish", "Dutch", "Swedish")
 _CODES = ("Python", "Rust", "C", "Java", "JavaScript", "Go", "Ruby", "Haskell", "SQL", "Bash")
 
+_TOO_BIG = ("I am sorry, but I cannot calculate with such large numbers.",
+            "That is too difficult for me, I can only calculate with small numbers.",
+            "I do not know, because these numbers are too large for me.")
+
 _NOT_KNOWN = (
     "I am sorry, but I do not know enough about that.",
     "I do not know much about that, because I am a very small model.",
@@ -112,10 +117,14 @@ _OFFER = (
 
 def unknown(draw: Draw) -> Exchange:
     """A question that rookie should not try to answer."""
-    shape = draw.free(("topic", "topic", "topic", "machine", "machine", "deed", "live", "task"))
+    shape = draw.free(("sum", "topic", "topic", "topic", "machine", "machine", "deed", "live", "task"))
     if shape == "topic":
         user = draw.ask("ask-topic", _TOPIC_ASKED, 2).format(draw.pick("topic", TOPICS))
         first = draw.free(_NOT_KNOWN)
+    elif shape == "sum":
+        left, right = draw.number(31, 9999), draw.number(13, 999)
+        user = draw.ask("ask-sum", facts.SUM_ASKED, 2).format(left, draw.free("+-*"), right)
+        first = draw.free(_TOO_BIG)
     elif shape == "machine":
         user = draw.ask("ask-machine", _MACHINE_ASKED, 2).format(draw.pick("machine", _MACHINES))
         first = draw.free(_NOT_KNOWN)
