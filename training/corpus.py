@@ -203,7 +203,7 @@ def _casual(draw: Draw, text: str, may_lower: bool) -> str:
         text = text[:-1]
     if may_lower and draw.chance(0.12):
         text = text.lower()
-    if draw.chance(0.04):
+    if draw.chance(0.04) and not text.startswith(("Hi", "Hello", "Please", "Hey")):
         text = draw.free(("Hi! ", "Hello! ", "Please: ", "Hey, ", "Question: ")) + text
     return text
 

@@ -304,6 +304,10 @@ def story_about(draw: Draw) -> Exchange:
     elif shape == "named":
         if draw.chance(0.7):
             cast.name = words.any_name(draw)
+            if cast.name in words.HER_NAMES:
+                cast.he, cast.his, cast.him = "she", "her", "her"
+            elif cast.name in words.HIS_NAMES:
+                cast.he, cast.his, cast.him = "he", "his", "him"
         subject = f"{a(hero)} {draw.free(('named', 'called'))} {cast.name}"
         lower = False
     elif shape == "name":

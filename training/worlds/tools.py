@@ -5,6 +5,7 @@ Refuses to know what plain questions are answered; the corpus gives those.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +18,9 @@ from training.worlds.extraction import compact
 INTRO = "You can call these tools:"
 _SYSTEMS = (
     "You are a helpful assistant.", "You are a friendly assistant.", "You are a friendly assistant",
-    "You help people at work.", "Be brief.", "Use the tools where they help.",
+    "You help people at work.", "Use the tools where they help.",
     "You are an assistant with tools.", "Call a tool when the user needs one.",
-    "Answer in one sentence.", "You are a polite assistant.",
+    "You are a polite assistant.", "Be helpful.", "You work at the desk.",
 )
 
 
@@ -381,9 +382,30 @@ def no_tool(draw: Draw) -> Exchange:
                     may_bend=False, may_lower=False)
 
 
+# What a question must not speak of where the tool is shown and yet no call is wanted.
+_WOULD_FIT = {
+    "get_weather": re.compile("weather|temperature|rain|cold|outside"),
+    "get_time": re.compile("time|date|day|clock"),
+    "search_web": re.compile("know|about|history|news|who |when |what |why |how |expl|tell|teach"),
+    "convert_currency": re.compile("exchange|money|euro"),
+    "get_stock_price": re.compile("price|stock|gold"),
+    "translate": re.compile("translate|hello in|speak|letter"),
+    "find_route": re.compile("far|train|ticket|where"),
+    "multiply": re.compile("[0-9]"),
+    "set_timer": re.compile("time"),
+    "send_email": re.compile("mail|letter"),
+    "get_order_status": re.compile("order"),
+    "set_light": re.compile("light"),
+}
+
+
 def plain(draw: Draw, other: Exchange) -> Exchange:
     """A question that needs no tool, although there are some."""
-    shown = tools(draw, draw.free((1, 1, 2, 3, 4)))
+    asked = other.user.lower()
+    shown: list[Tool] = []
+    while not shown:
+        shown = [tool for tool in tools(draw, draw.free((1, 1, 2, 3, 4)))
+                 if tool.thing not in _WOULD_FIT or not _WOULD_FIT[tool.thing].search(asked)]
     other.system = system(draw, shown, draw.free(_SYSTEMS[:4]) if draw.chance(0.3) else None)
     other.check = NoCallCheck()
     other.may_bend = False
