@@ -43,6 +43,9 @@ MARKERS = {
     "tool": "<|tool|>",
 }
 
+# In characters; dense text has 2.4 of them for each token, and the context has 2,048 tokens.
+LONGEST = 4700
+
 World = Callable[[Draw], Exchange]
 
 _FACTS: dict[str, World] = {
@@ -226,10 +229,12 @@ def _draw_one(draw: Draw, kind: str) -> Conversation:
     turns: list[tuple[str, str]] = [] if system is None else [("system", system)]
     # Earlier exchanges stand first, so that an answer also follows unrelated talk.
     if exchange.system is None and kind != "never-told" and draw.chance(0.1):
-        for _ in range(draw.number(8, 26) if draw.chance(0.06) else draw.free((1, 1, 2, 3))):
+        for _ in range(draw.number(8, 40) if draw.chance(0.07) else draw.free((1, 1, 2, 3))):
             earlier = _WORLDS[draw.free(_BEFORE)](draw)
             if earlier.system is not None:
                 continue
+            if sum(len(text) for _, text in turns) > LONGEST - 1000:
+                break
             turns += [
                 *earlier.before,
                 ("user", _casual(draw, earlier.user, earlier.may_lower)),
@@ -272,6 +277,8 @@ def _stream(
             misses += 1
             if kind is not None and misses > 2000:
                 raise ValueError(f"the world {kind!r} holds nothing out")
+            continue
+        if sum(len(text) for _, text in talk_drawn.turns) > LONGEST:
             continue
         made += 1
         misses = 0
