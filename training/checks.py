@@ -164,9 +164,9 @@ class ObeyCheck:
     def __call__(self, answer: str) -> Result:
         words = answer.strip().rstrip(".!")
         kept = {
-            "one sentence": bool(words) and sentence_count(answer) == 1,
+            "one sentence": len(words.split()) > 2 and sentence_count(answer) == 1,
             "yes or no": words.lower() in ("yes", "no"),
-            "few words": 0 < len(words.split()) <= 2,
+            "few words": words.lower() == self.text.rstrip(".!").lower(),
             "bullets": "\n" in answer
             and all(line.startswith("- ") for line in answer.split("\n")),
             "starts": answer.startswith(self.text),

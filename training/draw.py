@@ -170,6 +170,12 @@ def upper_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def sentence(form: str, *values: object) -> str:
+    """The form with its values and an upper-case start, but a value at the start as it is."""
+    text = form.format(*values)
+    return text if form.startswith("{") else upper_first(text)
+
+
 def joined(items: Sequence[str]) -> str:
     """`x`, `x and y`, or `x, y and z`."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"

@@ -6,7 +6,7 @@ that it learns it within minutes; stories and name memory then use the same skil
 
 from __future__ import annotations
 
-from training.draw import Draw, Exchange, joined, upper_first
+from training.draw import Draw, Exchange, joined
 from training.worlds import entities, words
 
 _REPEAT_ASKED = (
@@ -46,7 +46,7 @@ def copying(draw: Draw) -> Exchange:
         make = _word if shape == "repeat" else _value
         text = " ".join(make(draw) for _ in range(draw.free(range(1, 6))))
         user = draw.ask("ask-repeat", _REPEAT_ASKED, 2).format(text)
-        return Exchange(user, [f"{upper_first(text)}."], text[1:], may_shorten=False,
+        return Exchange(user, [text], text, may_shorten=False,
                         may_tone=False, may_lower=False)
     names: list[str] = []
     while len(names) < draw.free((1, 2, 2, 3)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from training.draw import Draw, Exchange, upper_first
+from training.draw import Draw, Exchange
 from training.checks import AnyCheck, HasCheck
 from training.worlds import entities as e
 
@@ -124,8 +124,7 @@ NEVER_MARKS = ("not told me", "did not tell me", "do not know")
 
 def _say(draw: Draw, told: Told, value: str) -> str:
     said = draw.ask(f"tell-{told.kind}", told.told, 2).format(value)
-    form = draw.ask("tell-form", _REMEMBER, 4)
-    return upper_first(form.format(said))
+    return draw.ask("tell-form", _REMEMBER, 4).format(said)
 
 
 def _reply(draw: Draw, told: Told, value: str) -> str:

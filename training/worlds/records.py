@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from training.draw import Draw, joined, upper_first
+from training.draw import Draw, joined, sentence, upper_first
 from training.worlds import entities as e
 
 Value = Any
@@ -419,7 +419,7 @@ def _told(draw: Draw, kind: Kind, value: Value) -> tuple[str, str]:
     text = shown(value)
     if kind.type == "integer" and 0 <= value <= 12 and draw.chance(0.2):
         text = NUMBER_WORDS[value]
-    return upper_first(draw.pick(world, kind.told).format(text)), text
+    return sentence(draw.pick(world, kind.told), text), text
 
 
 def any_field(draw: Draw, taken: set[str]) -> Field:
@@ -438,7 +438,8 @@ def any_field(draw: Draw, taken: set[str]) -> Field:
     told = draw.pick("told-any", _ANY_TOLD)
     pair = (shown(value), spoken) if told in _VALUE_FIRST else (spoken, shown(value))
     return Field(spelled(draw, key), spoken, kind, value, pair[0] if told in _VALUE_FIRST
-                 else pair[1], upper_first(told.format(*pair)))
+                 else pair[1], sentence(told, *pair) if told in _VALUE_FIRST
+                 else upper_first(told.format(*pair)))
 
 
 def domain_fields(draw: Draw, domain: str, count: int) -> tuple[list[Field], list[str]]:
@@ -460,7 +461,7 @@ def domain_fields(draw: Draw, domain: str, count: int) -> tuple[list[Field], lis
     if draw.chance(0.6):
         form, used = draw.free(_COMPOUND[domain])
         values = [_value(draw, kind) for kind in used]
-        told = upper_first(form.format(*(shown(value) for value, _ in values)))
+        told = sentence(form, *(shown(value) for value, _ in values))
         sentences.append(told)
         for kind, (value, options) in zip(used, values, strict=True):
             add(kind, value, options, shown(value), told)

@@ -168,7 +168,8 @@ def obey(draw: Draw, several: Source, fact: Source, yes_no: Source, listing: Sou
     elif rule == "few":
         other, source = fact(draw), fact
         system = draw.ask("system-few", _FEW, 1)
-        bend, check = (lambda x: [upper_first(_bare(x)) + "."]), ObeyCheck("few words")
+        bend = lambda x: [upper_first(_bare(x)) + "."]  # noqa: E731
+        check = ObeyCheck("few words", _bare(other))
     elif rule in ("starts", "ends"):
         other, source = (fact if draw.chance(0.7) else several)(draw), fact
         mark = _mark(draw)
