@@ -43,8 +43,8 @@ MARKERS = {
     "tool": "<|tool|>",
 }
 
-# In characters; dense text has 2.4 of them for each token, and the context has 2,048 tokens.
-LONGEST = 4700
+# In characters; dense text has 2.3 of them for each token, and the context has 2,048 tokens.
+LONGEST = 4400
 
 World = Callable[[Draw], Exchange]
 
