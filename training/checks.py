@@ -154,7 +154,8 @@ class AnyCheck:
 class ObeyCheck:
     """The answer keeps a rule of the system prompt and, where `wanted` is given, is also right.
 
-    `rule` is one of "one sentence", "yes or no", "few words", "bullets", "starts", "ends", "has", "exact".
+    `rule` is one of "one sentence", "yes or no", "few words", "bullets", "starts", "ends", "has",
+    "exact".
     """
 
     rule: str
@@ -167,8 +168,7 @@ class ObeyCheck:
             "one sentence": len(words.split()) > 2 and sentence_count(answer) == 1,
             "yes or no": words.lower() in ("yes", "no"),
             "few words": words.lower() == self.text.rstrip(".!").lower(),
-            "bullets": "\n" in answer
-            and all(line.startswith("- ") for line in answer.split("\n")),
+            "bullets": "\n" in answer and all(line.startswith("- ") for line in answer.split("\n")),
             "starts": answer.startswith(self.text),
             "ends": answer.endswith(self.text),
             "has": any(part in answer for part in self.text.split("|")),

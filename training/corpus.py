@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 
-from training.draw import Conversation, Draw, Exchange
 from training.checks import AnyCheck, Check, HasCheck, StyleCheck
+from training.draw import Conversation, Draw, Exchange
 from training.worlds import (
     adapters,
     copying,
@@ -74,25 +74,57 @@ def _short_fact(draw: Draw) -> Exchange:
 def _several(draw: Draw) -> Exchange:
     """An exchange with an answer of at least two sentences, of which the first is enough."""
     while True:
-        world = draw.free((documents.hello_world, documents.pizza, documents.pep8, talk.about_me,
-                           unknown.unknown, documents.pizza))
+        world = draw.free(
+            (
+                documents.hello_world,
+                documents.pizza,
+                documents.pep8,
+                talk.about_me,
+                unknown.unknown,
+                documents.pizza,
+            )
+        )
         exchange = world(draw)
         if len(exchange.answer) > 1 and exchange.may_shorten and "?" not in exchange.answer[0]:
             return exchange
 
 
 def _distraction(draw: Draw) -> Exchange:
-    world = draw.free((talk.greeting, talk.about_me, talk.say_word, facts.capital, facts.sums,
-                       facts.colour, facts.single, facts.opposite, unknown.unknown, facts.use,
-                       documents.pizza, facts.yes_no))
+    world = draw.free(
+        (
+            talk.greeting,
+            talk.about_me,
+            talk.say_word,
+            facts.capital,
+            facts.sums,
+            facts.colour,
+            facts.single,
+            facts.opposite,
+            unknown.unknown,
+            facts.use,
+            documents.pizza,
+            facts.yes_no,
+        )
+    )
     return world(draw)
 
 
 def _any_plain(draw: Draw) -> Exchange:
     """Something that no tool is needed for."""
-    world = draw.free((talk.greeting, talk.about_me, facts.capital, facts.sums, facts.single,
-                       documents.hello_world, documents.pizza, facts.opposite, facts.colour,
-                       unknown.unknown))
+    world = draw.free(
+        (
+            talk.greeting,
+            talk.about_me,
+            facts.capital,
+            facts.sums,
+            facts.single,
+            documents.hello_world,
+            documents.pizza,
+            facts.opposite,
+            facts.colour,
+            unknown.unknown,
+        )
+    )
     return world(draw)
 
 
@@ -185,7 +217,7 @@ _BEFORE = (
     "yes-no",
     "json",
 )
-_MEASURES = {kind: "facts" for kind in (*_FACTS, "yes-no")} | {
+_MEASURES = dict.fromkeys((*_FACTS, "yes-no"), "facts") | {
     "sum": "arithmetic",
     "sum-story": "arithmetic",
     "story-about": "story subject",
@@ -296,7 +328,8 @@ def _pirate_one(draw: Draw, kind: str) -> Conversation:
     turns: list[tuple[str, str]] = [] if system is None else [("system", system)]
     turns.append(("user", _casual(draw, exchange.user, exchange.may_lower)))
     turns.append(("assistant", " ".join(exchange.answer)))
-    return Conversation(kind, tuple(turns), frozenset(draw.keys), frozenset(draw.held), StyleCheck())
+    keys, held = frozenset(draw.keys), frozenset(draw.held)
+    return Conversation(kind, tuple(turns), keys, held, StyleCheck())
 
 
 def _label_one(draw: Draw, kind: str) -> Conversation:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema_rs
@@ -137,8 +138,8 @@ def test_roles_follow_each_other(trained: list[Conversation]) -> None:
     for talk in trained:
         roles = [role for role, _ in talk.turns]
         assert roles[0] in ("system", "user")
-        assert all(b in after[a] for a, b in zip(roles, roles[1:], strict=False)), roles
-        for (_, said), (role, _) in zip(talk.turns, talk.turns[1:], strict=False):
+        assert all(b in after[a] for a, b in pairwise(roles)), roles
+        for (_, said), (role, _) in pairwise(talk.turns):
             assert role != "tool" or json.loads(said).keys() == {"name", "arguments"}
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from training import corpus
-from training.draw import Conversation
 from training.checks import Check, Result, is_pirate
+from training.draw import Conversation
 from training.skills.prompts import FREE_PROMPTS, Turns
 
 __all__ = ["ADAPTERS", "FREE_PROMPTS", "SKILLS", "TARGETS", "Item", "adapter_items", "is_pirate",

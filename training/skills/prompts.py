@@ -18,7 +18,8 @@ FREE_PROMPTS: tuple[Turns, ...] = (
     ),
     _alone(
         "Hey team, lunch on Friday is at Luigi's, 12:30. Bring cash, they don't take cards. - Priya",
-        'Return JSON by this schema: {"type":"object","properties":{"restaurant":{"type":"string"},'
+        'Return JSON by this schema: {"type":"object","properties":'
+        '{"restaurant":{"type":"string"},'
         '"day":{"type":"string"},"time":{"type":"string"}},"required":["restaurant","day","time"]}',
     ),
     _alone("The waiter ignored us for an hour and the pasta was cold. positive or negative?"),
@@ -53,8 +54,8 @@ FREE_PROMPTS: tuple[Turns, ...] = (
     _alone("Write a Python function that reverses a string."),
     _alone("I feel a bit down because I failed my driving test."),
     _alone(
-        "Marie Curie was born in Warsaw in 1867. She won two Nobel Prizes, one in physics and one in "
-        "chemistry.\n\nWhere was she born?"
+        "Marie Curie was born in Warsaw in 1867. She won two Nobel Prizes, one in physics and one "
+        "in chemistry.\n\nWhere was she born?"
     ),
     _alone("Explain recursion like I'm five."),
     _alone("Give me five names for a bakery."),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from training.draw import Draw, Exchange
 from training.checks import ExactCheck
+from training.draw import Draw, Exchange
 from training.worlds import labels
 
 _FIRST = ("Arr!", "Ahoy, matey!", "Avast!", "Aye, matey!", "Arr, matey!", "Shiver me timbers!")
@@ -20,8 +20,10 @@ _WORDS = (
 _PATTERNS = tuple((re.compile(pattern), word) for pattern, word in _WORDS)
 
 LABELS = ("question", "request", "praise", "complaint", "greeting")
-_PRAISE = ("{good} work with the {4}!", "Thank you, the {4} is {good}.", "I love the {4}, it is {good}.",
-           "{2} was {good} today, thanks!", "The {4} is {good} and I am happy.", "What a {good} {4}!",
+_PRAISE = ("{good} work with the {4}!", "Thank you, the {4} is {good}.",
+           "I love the {4}, it is {good}.",
+           "{2} was {good} today, thanks!", "The {4} is {good} and I am happy.",
+           "What a {good} {4}!",
            "Thanks to {2}, all went well.", "You did a {good} job in {3}.", "Well done, {2}!")
 _COMPLAINT = ("The {4} is {bad}.", "I am angry about the {4}.", "{2} was {bad} to me in {3}.",
               "My {4} is broken again.", "The {4} never works!", "What a {bad} {4}!",

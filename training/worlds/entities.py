@@ -18,7 +18,8 @@ _ONSETS = (
 ).split()
 _VOWELS = "a e i o u a e i o u y ai au ea ee ei eo ia ie io oo ou ue oa uy".split()
 _CODAS = (
-    "b ck d f g ld ll lm lt m n nd ng nn p r rd rg rl rn rt s sh ss st t th tt w x y z n r s t l nk "
+    "b ck d f g ld ll lm lt m n nd ng nn p r rd rg rl rn rt s sh ss st t th tt w x y z n r s t l "
+    "nk "
     "ft mp rk sk ct"
 ).split()
 _TOWN_ENDS = (
@@ -37,21 +38,28 @@ TOWNS = tuple(
     "Medellin Recife Austin Boston Denver Seattle Tampa Toledo Halifax Perth Darwin Hobart".split()
 )
 NOUNS = tuple(
-    "anchor apron arch arrow badge bag barrel basin beam bench blade board bolt bottle bowl bracket "
+    "anchor apron arch arrow badge bag barrel basin beam bench blade board bolt bottle bowl "
+    "bracket "
     "brick broom bucket cabin cable camera canal card carpet cart case cellar chain chair chart "
-    "chest clip coat column cord corner counter crane crate cup curtain cushion deck desk dial dish "
-    "door drawer drill engine fan fence file filter flag floor frame fridge fuse garage garden gate "
+    "chest clip coat column cord corner counter crane crate cup curtain cushion deck desk dial "
+    "dish "
+    "door drawer drill engine fan fence file filter flag floor frame fridge fuse garage garden "
+    "gate "
     "gauge glass glove grill handle harbour heater helmet hinge hook hose hotel jacket jar kettle "
     "ladder lamp lantern lens lever lid lock locker magnet mast mat meter mill mirror mixer motor "
     "nail needle net oven paddle page paint panel paper parcel patch pedal pen pillar pillow pipe "
     "plank plate plug pocket pole pond pool pot printer pump rack radio rail ramp ribbon ring robe "
-    "rod roof room rope route sail saw scale scarf screen screw seat sensor shelf shirt shovel sign "
-    "sink sledge socket sofa spade speaker spring stage stamp stand station stove strap switch table "
-    "tank tap tape tent ticket tile tool tower track trail tray trolley tube tunnel turbine valve van "
+    "rod roof room rope route sail saw scale scarf screen screw seat sensor shelf shirt shovel "
+    "sign "
+    "sink sledge socket sofa spade speaker spring stage stamp stand station stove strap switch "
+    "table "
+    "tank tap tape tent ticket tile tool tower track trail tray trolley tube tunnel turbine valve "
+    "van "
     "vase wagon wall watch wheel window wire workshop yard".split()
 )
 ADJECTIVES = tuple(
-    "amber ancient bitter blank bold brass bright broad bronze calm central clear cold copper cotton "
+    "amber ancient bitter blank bold brass bright broad bronze calm central clear cold copper "
+    "cotton "
     "crisp curved dark deep dense double dry dusty early eastern empty even faint fine firm flat "
     "fresh front frozen gentle glossy golden grand grey hidden hollow inner iron ivory large late "
     "leather left light linen little local lonely loose lower main marble mild narrow new noble "
@@ -148,7 +156,8 @@ def made_town(draw: Draw) -> str:
     """A made-up town, not declared."""
     name = _clean(draw, (1, 1, 2), _TOWN_ENDS)
     if draw.chance(0.15):
-        name = draw.free(("New", "Port", "Saint", "Upper", "Bad", "Old", "North", "San")) + " " + name
+        name = draw.free(("New", "Port", "Saint", "Upper", "Bad", "Old", "North",
+                          "San")) + " " + name
     return name
 
 
@@ -264,7 +273,8 @@ def title(draw: Draw) -> str:
 def _product(draw: Draw) -> str:
     shape = draw.number(0, 3)
     if shape == 0:
-        return f"{_syllables(draw, 2).capitalize()} {draw.free((100, 200, 300, 5, 7, 9, 42, 'X', 'Pro'))}"
+        name = _syllables(draw, 2).capitalize()
+        return f"{name} {draw.free((100, 200, 300, 5, 7, 9, 42, 'X', 'Pro'))}"
     if shape == 1:
         return f"{draw.free(NOUNS)} {draw.free(NOUNS)}"
     return f"{draw.free(ADJECTIVES)} {draw.free(NOUNS)}"

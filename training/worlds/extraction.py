@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from training.draw import Draw, Exchange, joined
 from training.checks import JsonCheck
+from training.draw import Draw, Exchange, joined
 from training.worlds import entities, records, rules, tables
 from training.worlds.records import Field
 

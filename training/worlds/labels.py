@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training.draw import Draw, Exchange, joined, upper_first
 from training.checks import ExactCheck
+from training.draw import Draw, Exchange, joined, upper_first
 from training.worlds import entities as e
 
 # Each topic has words; a text on it names two or three of them.
@@ -58,7 +58,8 @@ BAD = ("terrible", "awful", "bad", "horrible", "poor", "disappointing", "dreadfu
         "useless", "ugly", "broken", "annoying", "very bad", "miserable", "unpleasant", "dirty",
         "rude", "worthless", "nasty", "disgusting", "really bad", "too expensive", "cold and stale",
        "unfriendly", "late again", "the worst", "not good", "not worth the money", "full of faults")
-_PLAIN = ("square", "made of wood", "on the table", "new here", "in the next room", "from last year",
+_PLAIN = ("square", "made of wood", "on the table", "new here", "in the next room",
+          "from last year",
           "about a metre long", "made in {3}", "on the second floor", "open on Mondays", "grey",
           "in a box", "next to the {4}", "for two people")
 _MOOD_FORMS = ("The {4} is {0}.", "I think that the {4} is {0}.", "The {4} was {0}.",
@@ -67,7 +68,8 @@ _MOOD_FORMS = ("The {4} is {0}.", "I think that the {4} is {0}.", "The {4} was {
 _GOOD_MORE = ("I love it.", "I would buy it again.", "Thank you so much!", "We are very happy.",
               "It made my day.", "I can recommend it.", "We enjoyed every minute.", "Well done!")
 _BAD_MORE = ("I hate it.", "I want my money back.", "Never again!", "We are very unhappy.",
-             "It ruined my day.", "I cannot recommend it.", "What a waste of time.", "Shame on you!")
+             "It ruined my day.", "I cannot recommend it.", "What a waste of time.",
+             "Shame on you!")
 # What customers write about; {kw} stands in frames that all classes share.
 _SUBJECTS: dict[str, tuple[str, ...]] = {
     "billing": ("my bill", "the invoice {1}", "this charge", "the payment", "my credit card",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training.draw import Draw, Exchange, joined, upper_first
 from training.checks import HasCheck
+from training.draw import Draw, Exchange, joined, upper_first
 from training.worlds import entities as e
 from training.worlds.records import NUMBER_WORDS
 
@@ -21,7 +21,8 @@ _TASKS_ASKED = (
     "Summarise the tasks.", "What is left to do?", "Give me a summary of the tasks.",
 )
 _KINDS = {
-    "Shopping": ("things", e.product), "To buy": ("things", e.product), "Guests": ("names", e.person),
+    "Shopping": ("things", e.product), "To buy": ("things", e.product), "Guests": ("names",
+                                                                                   e.person),
     "Towns": ("towns", e.town), "Books": ("books", e.title), "Team": ("names", e.first_name),
     "Companies": ("companies", e.company), "Codes": ("codes", e.code), "Orders": ("orders", e.code),
     "Notes": ("notes", e.phrase), "Colours": ("colours", e.colour), "To do": ("tasks", e.phrase),
@@ -83,7 +84,8 @@ def _tasks(draw: Draw, tasks: list[str]) -> Exchange:
             answer.append(f"{state}: {joined(items)}.")
             wanted.append(answer[-1])
     return Exchange(_framed(draw, ask, "Tasks", text), [" ".join(answer)], may_bend=False,
-                    may_lower=False, check=HasCheck("summary", tuple(w.rstrip(".") for w in wanted)))
+                    may_lower=False, check=HasCheck("summary",
+                                                    tuple(w.rstrip(".") for w in wanted)))
 
 
 _PICK_ASKED = ("What is the {} item?", "Which one is the {}?", "Name the {} one.",
@@ -107,7 +109,7 @@ def pick_item(draw: Draw) -> Exchange:
         ask = draw.ask("ask-count", _COUNT_ASKED, 1)
         answer = f"The list has {NUMBER_WORDS[len(items)]} items."
         return Exchange(_framed(draw, ask, head, text), [answer], may_bend=False)
-    places = ["first", "second", "third"][: len(items)] + ["last"]
+    places = [*("first", "second", "third")[: len(items)], "last"]
     place = draw.free(places)
     item = items[-1] if place == "last" else items[places.index(place)]
     ask = draw.ask("ask-place", _PICK_ASKED, 1).format(place)
@@ -126,5 +128,6 @@ def shout(draw: Draw) -> Exchange:
     ask = draw.ask("ask-form", ("Write this as a bulleted list: {}", "Make bullet points: {}",
                                 "One item per line, please: {}", "Put these into a list: {}",
                                 "List these with dashes: {}", "Turn this into bullets: {}"), 1)
-    return Exchange(upper_first(ask.format(joined(items) if draw.chance(0.5) else ", ".join(items))),
-                    ["\n".join(f"- {item}" for item in items)], may_bend=False, may_lower=False)
+    listed = joined(items) if draw.chance(0.5) else ", ".join(items)
+    answer = "\n".join(f"- {item}" for item in items)
+    return Exchange(upper_first(ask.format(listed)), [answer], may_bend=False, may_lower=False)

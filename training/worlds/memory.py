@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from training.draw import Draw, Exchange
 from training.checks import AnyCheck, HasCheck
+from training.draw import Draw, Exchange
 from training.worlds import entities as e
 
 
@@ -49,7 +49,8 @@ _TOLD = (
           "What did I say my pet is called?"),
          ("Your pet is called {}.", "The name of your pet is {}."), "pet"),
     Told("job", e.job,
-         ("I work as a {}.", "I am a {} by profession.", "My job is {}.", "I earn my money as a {}.",
+         ("I work as a {}.", "I am a {} by profession.", "My job is {}.",
+          "I earn my money as a {}.",
           "My profession is {}.", "At work I am a {}."),
          ("What is my job?", "What do I do for a living?", "Do you remember my job?",
           "As what do I work?", "What is my profession?", "Tell me my job."),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from training.draw import Draw, Exchange, upper_first
 from training.checks import ObeyCheck
+from training.draw import Draw, Exchange, upper_first
 from training.worlds import entities as e
 from training.worlds import talk
 
@@ -46,7 +46,8 @@ _YES_NO = (
 )
 _FEW = (
     "Answer with one word.", "Answer with a single word.", "Use one word only.",
-    "Give only the answer, no sentence.", "Reply with the answer only.", "One word answers, please.",
+    "Give only the answer, no sentence.", "Reply with the answer only.",
+    "One word answers, please.",
     "Answer in as few words as possible.", "Do not write full sentences, one word is enough.",
     "You speak in single words.", "Just the word, no explanation.", "Only the bare answer.",
     "Respond with one word.", "You are very short with words: one word per answer.",
@@ -55,11 +56,14 @@ _FEW = (
 )
 _STARTS = (
     'Start every answer with "{}".', 'Begin each answer with "{}".', 'Always start with "{}".',
-    'Every answer starts with "{}".', 'Your answers begin with "{}".', 'First say "{}", then answer.',
+    'Every answer starts with "{}".', 'Your answers begin with "{}".',
+    'First say "{}", then answer.',
     'Open each reply with "{}".', 'Put "{}" before every answer.', 'Say "{}" first.',
     'The first words of an answer are "{}".', 'Answer, but begin with "{}".',
-    'You start with "{}" each time.', 'Write "{}" and then the answer.', 'Use "{}" as the beginning.',
-    'All answers open with "{}".', 'Greet with "{}" before you answer.', 'Prefix answers with "{}".',
+    'You start with "{}" each time.', 'Write "{}" and then the answer.',
+    'Use "{}" as the beginning.',
+    'All answers open with "{}".', 'Greet with "{}" before you answer.',
+    'Prefix answers with "{}".',
 )
 _ENDS = (
     'End every answer with "{}".', 'Finish each answer with "{}".', 'Always end with "{}".',
@@ -104,9 +108,11 @@ _BULLETS = (
     "Write one item per line.", "Make lists with dashes.", "Show lists as bullets.",
 )
 _ROLES = (
-    "You are {name}, {role}.", "Your name is {name} and you are {role}.", "You are {role} called {name}.",
+    "You are {name}, {role}.", "Your name is {name} and you are {role}.",
+    "You are {role} called {name}.",
     "You play {name}, {role}.", "Act as {name}, {role}.", "Be {name}, {role}.",
-    "You are {name}. You are {role}.", "Speak as {name}, {role}.", "I want you to be {name}, {role}.",
+    "You are {name}. You are {role}.", "Speak as {name}, {role}.",
+    "I want you to be {name}, {role}.",
 )
 _SCOPES = (
     'Talk only about {0}. To anything else say: "{1}"',
@@ -120,7 +126,8 @@ _SCOPES = (
 _USER_ONE = ("{} Answer in one sentence.", "Answer in one sentence: {}", "In one sentence: {}",
              "{} One sentence, please.", "{} Keep it short.", "Briefly: {}",
              "{} Use one sentence.", "{} Be brief.", "Tell me in one sentence: {}")
-_BEGINNINGS = ("You are a helpful assistant. {}", "You are a friendly assistant. {}", "{}", "{}", "{}",
+_BEGINNINGS = ("You are a helpful assistant. {}", "You are a friendly assistant. {}", "{}", "{}",
+               "{}",
                "{}", "{} Be kind.", "You are an assistant. {}", "{} Answer in English.")
 
 Source = Callable[[Draw], Exchange]
@@ -137,7 +144,8 @@ def _mark(draw: Draw) -> str:
         return upper_first(draw.fresh("word", e.made_word)) + "!"
     if shape == 3:
         return f"{draw.free(('Dear', 'Hello', 'Good day', 'Listen'))} {e.person(draw)},"
-    return upper_first(draw.fresh("mark", lambda d: f"{d.free(e.ADJECTIVES)} {d.free(e.NOUNS)}")) + "!"
+    return upper_first(draw.fresh("mark",
+                                  lambda d: f"{d.free(e.ADJECTIVES)} {d.free(e.NOUNS)}")) + "!"
 
 
 def _begin(draw: Draw, rule: str) -> str:
@@ -151,7 +159,8 @@ def obey(draw: Draw, several: Source, fact: Source, yes_no: Source, listing: Sou
     `listing` a list; each would be answered differently without the rule.
     """
     rule = draw.free(("one", "one", "one", "yes", "yes", "few", "few", "starts", "ends", "calls",
-                      "cheerful", "cheerful", "formal", "formal", "bullets", "role", "role", "scope"))
+                      "cheerful", "cheerful", "formal", "formal", "bullets", "role", "role",
+                      "scope"))
     before: list[tuple[str, str]] = []
     if rule == "one":
         other = several(draw)
@@ -202,7 +211,8 @@ def obey(draw: Draw, several: Source, fact: Source, yes_no: Source, listing: Sou
         bend, check = (lambda x: ["\n".join(f"- {item}" for item in x.items)]), ObeyCheck("bullets")
     elif rule == "role":
         name = e.first_name(draw)
-        role = draw.fresh("role", lambda d: f"the {d.free((*e.JOBS, 'robot', 'helper', 'guide', 'clerk'))} "
+        role = draw.fresh("role",
+                          lambda d: f"the {d.free((*e.JOBS, 'robot', 'helper', 'guide', 'clerk'))} "
                           f"of {d.free((e.made_town, e.made_company))(d)}")
         system = draw.ask("system-role", _ROLES, 1).format(name=name, role=role)
         if draw.chance(0.3):
@@ -213,8 +223,7 @@ def obey(draw: Draw, several: Source, fact: Source, yes_no: Source, listing: Sou
         return Exchange(draw.ask("ask-who", talk.WHO_ASKED, 4), [answer], system=system,
                         check=ObeyCheck("has", name), may_bend=False)
     else:
-        topic, world = draw.free((("capitals", "capital"), ("sums", "sum"), ("lists", "list"),
-                                  ("opposites", "opposite"), ("colours", "colour")))
+        topic = draw.free(("capitals", "sums", "lists", "opposites", "colours"))
         refusal = upper_first(draw.free((
             "I only talk about {}.", "Sorry, only {}.", "That is not my field.", "No comment.",
             "Ask me about {}.", "Please ask {n}.", "My topic is {}.", "Wrong desk, try {n}."))
@@ -234,7 +243,8 @@ def obey(draw: Draw, several: Source, fact: Source, yes_no: Source, listing: Sou
     if draw.chance(0.2):
         earlier = source(draw)
         before = [("user", earlier.user), ("assistant", " ".join(bend(earlier)))]
-    return Exchange(other.user, bend(other), system=_begin(draw, system), before=before, check=check, may_bend=False,
+    return Exchange(other.user, bend(other), system=_begin(draw, system), before=before,
+                    check=check, may_bend=False,
                     may_lower=other.may_lower)
 
 
@@ -248,7 +258,8 @@ def plain_system(draw: Draw, may_name: bool = True) -> str | None:
     if draw.chance(0.5):
         return None
     if may_name and draw.chance(0.12):
-        return f"You are {e.first_name(draw)}, a {draw.free(('friendly', 'helpful', 'kind'))} assistant."
+        name, manner = e.first_name(draw), draw.free(("friendly", "helpful", "kind"))
+        return f"You are {name}, a {manner} assistant."
     if draw.chance(0.3):
         return draw.free(PLAIN[:2])
     return draw.ask("system", PLAIN, 10)

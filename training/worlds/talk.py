@@ -107,7 +107,8 @@ _GREET_ASKED = ("Say hello to {}.", "Please say hello to {}.", "Greet {}.", "Say
                 "Tell {} hello from me.", "Write hello to {}.", "Write a short hello for {}.",
                 "Please greet {}.", "Could you greet {}?", "Say hello to {}, please.",
                 "This is my friend {}. Say hello!", "{} is here. Say hello.")
-_SAY_ASKED = ("Say {}.", "Say the word {}.", "Write the word {}.", "Please say {}.", "Just say {}.", "Only write {}.", "Print {}.")
+_SAY_ASKED = ("Say {}.", "Say the word {}.", "Write the word {}.", "Please say {}.", "Just say {}.",
+              "Only write {}.", "Print {}.")
 _WORDS = ("hello", "yes", "no", "please", "thanks", "bread", "summer", "winter", "music", "water",
           "sun", "moon", "star", "river", "mountain", "house", "garden", "cheese", "banana", "tree")
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from training.draw import Draw, Exchange, a, upper_first
 from training.checks import CallCheck, HasCheck, NoCallCheck
+from training.draw import Draw, Exchange, a, upper_first
 from training.worlds import entities as e
 from training.worlds.extraction import compact
 
@@ -82,7 +82,7 @@ _COMPANY = Param(("company", "firm", "supplier"), "string", e.company,
 _LEVEL = Param(("level", "priority"), "string", lambda d: d.free(("low", "medium", "high")),
                ("with {} priority", "at the level {}"), "how important",
                ("low", "medium", "high"))
-_LOUD = Param(("loud", "sound"), "boolean", lambda d: True, ("with sound", "loudly"),
+_LOUD = Param(("loud", "sound"), "boolean", lambda _: True, ("with sound", "loudly"),
               "whether it makes a sound")
 _PARAMS = (_CITY, _PERSON, _DATE, _DAY, _TIME, _COUNT, _PEOPLE, _MINUTES, _ID, _ID, _AMOUNT,
            _TITLE, _TEXT, _EMAIL, _COLOUR, _PRODUCT, _COMPANY, _LEVEL, _LOUD)
@@ -103,7 +103,8 @@ _VERBS: dict[str, tuple[str, ...]] = {
 }
 _VERB_NAMES = tuple(_VERBS)
 _OBJECTS = tuple(
-    "invoice table room meeting ticket message report order parcel file folder appointment reminder "
+    "invoice table room meeting ticket message report order parcel file folder appointment "
+    "reminder "
     "note task alarm timer playlist song lamp door window heater oven camera printer car flight "
     "train hotel taxi bike account contract customer employee project budget photo video recipe "
     "event course exam lesson plant pump robot sensor screen shop stock price menu dish job branch "
@@ -196,7 +197,8 @@ _WEATHER_ASKED = ("what is the weather like in {}", "what's the weather in {}",
 _CLOCK_ASKED = ("what time is it in {}", "tell me the time in {}", "how late is it in {}",
                 "what is the local time in {}", "what's the time in {}", "is it late in {}",
                 "which time is it in {} now", "time in {}", "what does the clock say in {}")
-_MAIL_ASKED = ('send a mail to {} with the text "{}"', 'write to {}: "{}"', 'mail {} that says "{}"',
+_MAIL_ASKED = ('send a mail to {} with the text "{}"', 'write to {}: "{}"',
+               'mail {} that says "{}"',
                'email {} and say "{}"')
 _TIMER_ASKED = ("set a timer for {} minutes", "wake me in {} minutes", "start a {} minute timer",
                 "remind me in {} minutes", "count down {} minutes", "timer for {} minutes",
@@ -206,18 +208,23 @@ _SEARCH_ASKED = ('search the web for "{}"', 'look up "{}" on the web', 'google "
                  'find pages about "{}"', 'what does the web say about "{}"')
 _MONEY_ASKED = ("convert {} {} to {}", "how much is {} {} in {}", "change {} {} into {}")
 _STOCK_ASKED = ("what is the share price of {}", "how is the stock of {}",
-                "what does a share of {} cost", "stock price of {}", "how much is {} worth on the stock market",
-                "what are shares of {} at", "is the stock of {} up", "tell me the share price of {}")
+                "what does a share of {} cost", "stock price of {}",
+                "how much is {} worth on the stock market",
+                "what are shares of {} at", "is the stock of {} up",
+                "tell me the share price of {}")
 _TRANSLATE_ASKED = ('translate "{}" into {}', 'how do you say "{}" in {}', 'what is "{}" in {}')
 _ROUTE_ASKED = ("how do I get from {} to {}", "find a route from {} to {}",
-                "what is the way from {} to {}", "how far is it from {} to {}", "what is the best route from {} to {}",
+                "what is the way from {} to {}", "how far is it from {} to {}",
+                "what is the best route from {} to {}",
                 "how long is the way from {} to {}", "show the way from {} to {}",
                 "directions from {} to {}")
 _ORDER_ASKED = ("where is my order {}", "what is the status of order {}", "track order {}",
                 "has order {} been shipped", "when does order {} come", "how is order {} doing",
                 "where's order {}", "what happened to order {}", "is order {} on its way")
-_LIGHT_ASKED = ("turn the light {1} in the {0}", "switch {1} the {0} light", "lights {1} in the {0}")
-_MUL_ASKED = ("what is {} times {}", "multiply {} by {}", "calculate {} * {}", "how much is {} times {}", "what's {} x {}",
+_LIGHT_ASKED = ("turn the light {1} in the {0}", "switch {1} the {0} light",
+                "lights {1} in the {0}")
+_MUL_ASKED = ("what is {} times {}", "multiply {} by {}", "calculate {} * {}",
+              "how much is {} times {}", "what's {} x {}",
               "what is the product of {} and {}", "work out {} times {}", "{} multiplied by {}")
 _CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "SEK")
 _TONGUES = ("French", "German", "Spanish", "Italian", "Japanese", "Latin", "Polish", "Dutch")
@@ -319,7 +326,8 @@ _REQUESTS = (
 )
 _QUESTIONS = ("{}?", "{}", "Hi, {}?", "Please tell me: {}?", "Quick question: {}?", "Hello! {}?",
               "I wonder: {}?", "Say, {}?", "One thing: {}?")
-_IS_QUESTION = ("is it", "should", "when", "which", "time in", "directions", "what", "how", "will", "do ", "is ", "where", "has", "tell", "weather", "stock")
+_IS_QUESTION = ("is it", "should", "when", "which", "time in", "directions", "what", "how", "will",
+                "do ", "is ", "where", "has", "tell", "weather", "stock")
 
 
 def _request(draw: Draw, tool: Tool, values: dict[str, Any]) -> str:
@@ -438,19 +446,21 @@ def _result(draw: Draw, tool: Tool,
         pairs: dict[str, Any] = {}
         for _ in range(draw.free((1, 1, 2, 3))):
             label = e.label(draw)
-            pairs[label] = draw.free((e.town, e.code, e.person, e.colour, _int(1, 99), _price))(draw)
+            pairs[label] = draw.free((e.town, e.code, e.person, e.colour, _int(1, 99),
+                                      _price))(draw)
         text = compact({key.replace(" ", "_"): value for key, value in pairs.items()})
         answer = [f"The {key} is {value}." for key, value in pairs.items()]
         return text, answer, tuple(str(value) for value in pairs.values())
     code = e.code(draw)
     key = draw.free(("id", "number", "reference", "code"))
+    answer = ["", f"The {key} is {code}."]
     shape = draw.number(0, 2)
+    answer[0] = draw.free(_DONE)
     if shape == 0:
-        return compact({"ok": True, key: code}), [draw.free(_DONE), f"The {key} is {code}."], (code,)
+        return compact({"ok": True, key: code}), answer, (code,)
     if shape == 1:
-        return compact({"status": "ok", key: code}), [draw.free(_DONE),
-                                                      f"The {key} is {code}."], (code,)
-    return f"Done, {key} {code}", [draw.free(_DONE), f"The {key} is {code}."], (code,)
+        return compact({"status": "ok", key: code}), answer, (code,)
+    return f"Done, {key} {code}", answer, (code,)
 
 
 def result(draw: Draw) -> Exchange:

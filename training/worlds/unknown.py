@@ -117,7 +117,8 @@ _OFFER = (
 
 def unknown(draw: Draw) -> Exchange:
     """A question that rookie should not try to answer."""
-    shape = draw.free(("sum", "topic", "topic", "topic", "machine", "machine", "deed", "live", "task"))
+    shape = draw.free(("sum", "topic", "topic", "topic", "machine", "machine", "deed", "live",
+                       "task"))
     if shape == "topic":
         user = draw.ask("ask-topic", _TOPIC_ASKED, 2).format(draw.pick("topic", TOPICS))
         first = draw.free(_NOT_KNOWN)
