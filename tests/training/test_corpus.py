@@ -19,7 +19,7 @@ if str(ROOT) not in sys.path:
 from training import corpus, skills  # noqa: E402
 from training.checks import is_pirate  # noqa: E402
 from training.draw import Conversation  # noqa: E402
-from training.worlds import documents, entities, tables, tools, words  # noqa: E402
+from training.worlds import documents, entities, tables, toolbox, words  # noqa: E402
 
 SUM = re.compile(r"(\d+) (plus|minus|times) (\d+) is (\d+)\.")
 KINDS = tuple(kind for kind, *_ in corpus.MIX)
@@ -200,7 +200,7 @@ def test_a_call_names_a_tool_that_is_shown_and_fits_its_schema() -> None:
     for kind in ("tool-call", "tool-talk", "tool-result"):
         for talk in corpus.conversations(17, 200, kind=kind):
             system = next(text for role, text in talk.turns if role == "system")
-            lines = system.partition(tools.INTRO + "\n")[2].splitlines()
+            lines = system.partition(toolbox.INTRO + "\n")[2].splitlines()
             shown = {tool["name"]: tool["parameters"] for tool in map(json.loads, lines)}
             calls = [
                 (at, json.loads(text))

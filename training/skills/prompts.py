@@ -17,7 +17,7 @@ FREE_PROMPTS: tuple[Turns, ...] = (
         "If you see her, ring Deborah on 555-0134.\n\nWhat number should I call?"
     ),
     _alone(
-        "Hey team, lunch on Friday is at Luigi's, 12:30. Bring cash, they don't take cards. - Priya",
+        "Hey team, lunch on Friday is at Luigi's, 12:30. Bring cash, no cards there. - Priya",
         'Return JSON by this schema: {"type":"object","properties":'
         '{"restaurant":{"type":"string"},'
         '"day":{"type":"string"},"time":{"type":"string"}},"required":["restaurant","day","time"]}',
