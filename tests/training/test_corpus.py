@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,10 +20,12 @@ if str(ROOT) not in sys.path:
 
 from training import corpus, skills  # noqa: E402
 from training.checks import is_pirate  # noqa: E402
-from training.draw import Conversation  # noqa: E402
-from training.worlds import documents, entities, tables, toolbox, words  # noqa: E402
+from training.draw import Conversation, Draw, Exchange  # noqa: E402
+from training.worlds import documents, entities, facts, rules, tables, toolbox, words  # noqa: E402
 
 SUM = re.compile(r"(\d+) (plus|minus|times) (\d+) is (\d+)\.")
+# What `rules.obey` bends: several sentences, a fact, a yes-no question, a list.
+RULE_SOURCES = (documents.pizza, facts.capital, facts.yes_no, facts.listing)
 KINDS = tuple(kind for kind, *_ in corpus.MIX)
 
 
@@ -267,3 +271,26 @@ def test_format_of_a_rendered_conversation() -> None:
         "<|bos|><|system|>Be kind.<|end|><|user|>Hi!<|end|><|assistant|>{}<|end|>"
         "<|tool|>ok<|end|><|assistant|>"
     )
+
+
+def test_no_rule_is_kept_by_an_answer_that_ignores_it() -> None:
+    drawn: list[str] = []
+
+    def noted(world: Callable[[Draw], Exchange]) -> Callable[[Draw], Exchange]:
+        def note(draw: Draw) -> Exchange:
+            exchange = world(draw)
+            drawn.append(" ".join(exchange.answer))
+            return exchange
+
+        return note
+
+    sources = [noted(world) for world in RULE_SOURCES]
+    checked = 0
+    for seed in range(600):
+        drawn.clear()
+        exchange = rules.obey(Draw(random.Random(seed), held_out=seed % 2 == 0), *sources)
+        if exchange.check is not None:
+            for plain in [*drawn, "I am rookie, a very small language model. How can I help you?"]:
+                assert exchange.check(plain) == {"obedience": (0, 1)}, (exchange, plain)
+                checked += 1
+    assert checked > 900
