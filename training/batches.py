@@ -80,7 +80,7 @@ def random_copies(tokenizer: Tokenizer, rng: random.Random, count: int) -> list[
     asked = tokenizer.encode("Repeat: ", add_special_tokens=False).ids
     rows = []
     for _ in range(count):
-        said = rng.choices(range(len(SPECIALS), tokenizer.get_vocab_size()), k=rng.randint(2, 24))
+        said = rng.choices(range(len(SPECIALS), tokenizer.get_vocab_size()), k=rng.randint(2, 40))
         ids = [BOS, USER, *asked, *said, END, ASSISTANT, *said, END]
         rows.append((ids, [place > len(asked) + len(said) + 3 for place in range(len(ids))]))
     return rows

@@ -133,7 +133,8 @@ class Rookie(nn.Module):
             if weight.dim() == 2:
                 # What adds to the residual stream starts smaller, so that depth stays calm.
                 scale = depth if name.endswith(("o_proj", "down_proj")) else 1.0
-                nn.init.normal_(weight, std=0.02 * scale)
+                std = 0.05 if name == "embed_tokens" else 0.02
+                nn.init.normal_(weight, std=std * scale)
 
     def hidden(self, tokens: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
         """Float32 [tokens, hidden] before the last norm.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import math
+import random
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch.multiprocessing as mp
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from training.batches import Batch, collate, encode, make_batch
+from training.batches import Batch, collate, encode, make_batch, random_copies
 from training.corpus import conversations
 from training.model import ModelConfig, Rookie
 from training.optimizer import make_optimizers
@@ -27,16 +28,18 @@ class TrainConfig:
     """Everything that decides the result, beside the corpus itself."""
 
     seed: int = 7
-    steps: int = 1700
+    steps: int = 1400
     # A step is this many batches of at least this many tokens; workers share them.
     parts: int = 2
     tokens: int = 4096
-    # Rows of random tokens to copy in each batch, and the share of the steps that has them.
-    copies: int = 3
-    copying: float = 0.5
+    # Rows of random tokens to copy in each batch, at first and at last: looking back has to be
+    # learned early, and without them rare tokens drift together until no name can be copied.
+    copies: tuple[int, int] = (20, 3)
+    # The share of the steps in which they fall from one to the other.
+    copying: float = 0.4
     # Rates at the plateau, of the layers' matrices (Muon) and of the rest (AdamW).
     matrix_rate: float = 0.02
-    other_rate: float = 4e-3
+    other_rate: float = 2e-3
     warm_up: int = 60
     # Share of the steps at the end in which the rates fall linearly to zero.
     cool_down: float = 0.5
@@ -55,7 +58,8 @@ def rate_at(step: int, config: TrainConfig) -> float:
 
 def batch_of(tokenizer: Tokenizer, config: TrainConfig, step: int, part: int) -> Batch:
     """One part of a step's batch, which depends on nothing but seed, step and part."""
-    copies = config.copies if step < config.copying * config.steps else 0
+    first, last = config.copies
+    copies = round(max(last, first - (first - last) * step / (config.copying * config.steps)))
     seed = (config.seed * 1_000_003 + step) * config.parts + part
     return make_batch(tokenizer, seed, config.tokens, copies)
 
@@ -74,6 +78,14 @@ def mean_loss(model: Rookie, batches: list[Batch]) -> float:
             total += float(model.loss(*parts)[1])
             count += len(batch.targets)
     return total / count
+
+
+def copied_share(model: Rookie, tokenizer: Tokenizer) -> float:
+    """The share of random tokens that the model repeats rightly: whether it can look back."""
+    batch = collate(random_copies(tokenizer, random.Random(99), 32))
+    with torch.no_grad():
+        hidden = model(batch.tokens.to(model.norm.device), batch.shapes).cpu()
+    return float((hidden[batch.wanted].argmax(-1) == batch.targets).float().mean())
 
 
 def held_out_batches(tokenizer: Tokenizer, count: int) -> list[Batch]:
@@ -194,6 +206,7 @@ def _work(rank: int, workers: int, threads: int, config: TrainConfig, out: Path)
         total, count = 0.0, 0.0
         if done % config.save_every == 0 or done == config.steps:
             line["held_out"] = round(mean_loss(model, checks), 4)
+            line["copied"] = round(copied_share(model, tokenizer), 3)
             scratch = state_path.with_suffix(".tmp")
             torch.save(
                 {
