@@ -13,7 +13,6 @@ from homerun.model.dtypes import kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import load_model
 from homerun.types import SamplingParams
-
 from training.batches import encode_prompt
 from training.corpus import END
 from training.tokenizer import load_tokenizer

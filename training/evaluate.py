@@ -13,7 +13,7 @@ from pathlib import Path
 
 from training import report
 from training.answers import Speaker
-from training.skills import FREE_PROMPTS, SKILLS, Item, items
+from training.skills import SKILLS, Item, items
 
 SHIPPED = Path("src/homerun/data/rookie")
 QUESTIONS = 400

@@ -39,7 +39,8 @@ def public_weights(state: Mapping[str, Tensor], config: ModelConfig) -> dict[str
     }
     for number in range(config.num_hidden_layers):
         ours, theirs = f"layers.{number}.", f"model.layers.{number}."
-        q, k, v = state[ours + "qkv_proj"].split([n * config.head_dim for n in (heads, shared, shared)])
+        sizes = [count * config.head_dim for count in (heads, shared, shared)]
+        q, k, v = state[ours + "qkv_proj"].split(sizes)
         gate, up = state[ours + "gate_up_proj"].chunk(2)
         weights |= {
             theirs + "input_layernorm.weight": ones,
@@ -128,8 +129,13 @@ def export_checkpoint(state_path: Path, tokenizer_path: Path, target: Path) -> N
 def load_checkpoint(folder: Path) -> Rookie:
     """Our model in float32 with the weights of an exported checkpoint."""
     config = ModelConfig()
-    stored = {name: weight.float() for name, weight in load_file(folder / "model.safetensors").items()}
-    state = {"embed_tokens": stored["model.embed_tokens.weight"], "norm": stored["model.norm.weight"]}
+    stored = {
+        name: weight.float() for name, weight in load_file(folder / "model.safetensors").items()
+    }
+    state = {
+        "embed_tokens": stored["model.embed_tokens.weight"],
+        "norm": stored["model.norm.weight"],
+    }
     for number in range(config.num_hidden_layers):
         layer = f"model.layers.{number}."
         mix = [stored[f"{layer}self_attn.{name}_proj.weight"] for name in "qkv"]

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
 # Queries of a long row go in blocks, which leaves out what causal attention never sees.
 BLOCK = 256
 # Positions whose logits are computed together.
@@ -70,9 +69,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, first: int, length: int) -> Tensor:
     return torch.bmm(weights.to(q.dtype), v)
 
 
-def _feed(
-    x: Tensor, mixed: Tensor, out: Tensor, up: Tensor, down: Tensor, eps: float
-) -> Tensor:
+def _feed(x: Tensor, mixed: Tensor, out: Tensor, up: Tensor, down: Tensor, eps: float) -> Tensor:
     """What comes after attention: its output product, norm and SwiGLU; x [tokens, hidden]."""
     x = x + F.linear(mixed, out)
     seen = F.rms_norm(x, x.shape[-1:], None, eps).to(up.dtype)

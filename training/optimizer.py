@@ -1,7 +1,7 @@
-"""Knows how the weights follow their gradients (Muon and AdamW); refuses to know the model's maths.
+"""Knows how weights follow their gradients (Muon and AdamW); refuses to know the model's maths.
 
-Muon (Keller Jordan and others, 2024): the momentum of a matrix, made nearly orthogonal, is its step.
-It learns about twice as much from a token as AdamW on small models. Embeddings and norms keep AdamW.
+Muon (Keller Jordan and others, 2024): the step of a matrix is its momentum, made nearly orthogonal.
+Embedding and norm, which are no maps from features to features, keep AdamW.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Knows the measures beside the questions and the report's layout; refuses to know the questions."""
+"""Knows the measures beside the questions and the layout; refuses to know the questions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ def perplexity_by_position(folder: Path, count: int = 3000) -> list[tuple[str, i
     rows = [encode(tokenizer, talk) for talk in conversations(77, count, held_out=True)]
     rows.sort(key=lambda row: len(row[0]))
     # All the long ones, and as many of the short ones as give steady figures.
-    chosen = rows[: 200] + [row for row in rows[200:] if len(row[0]) > edges[2]][-200:]
+    chosen = rows[:200] + [row for row in rows[200:] if len(row[0]) > edges[2]][-200:]
     for ids, learned in chosen:
         batch = collate([(ids, learned)])
         with torch.no_grad():
@@ -144,9 +144,7 @@ def _talk(turns: Turns, **answers: str) -> list[str]:
     return [*shown, "---", ""]
 
 
-def render(
-    folder: Path, log: Path, by_dtype: Mapping[str, Scores], speaker: Speaker
-) -> str:
+def render(folder: Path, log: Path, by_dtype: Mapping[str, Scores], speaker: Speaker) -> str:
     """The whole report as Markdown. `by_dtype` are the scores of the skills' questions."""
     size = sum(path.stat().st_size for path in folder.iterdir())
     parameters = sum(weight.numel() for weight in load_checkpoint(folder).parameters())
@@ -186,7 +184,10 @@ def render(
         "",
         "| positions | tokens | perplexity |",
         "|---|---|---|",
-        *[f"| {place} | {n:,} | {value:.2f} |" for place, n, value in perplexity_by_position(folder)],
+        *[
+            f"| {place} | {n:,} | {value:.2f} |"
+            for place, n, value in perplexity_by_position(folder)
+        ],
         "",
         "## Loss",
         "",

@@ -14,9 +14,9 @@ VOCAB_SIZE = 4096
 # tokens; every other word has the same tokens after a space, a quote or at the start of a line,
 # and can be copied from a sentence into JSON token by token.
 _SMALL_WORDS = (
-    "a am an and are as at be but by can do does for from had has have he her him his how I if in is it "
-    "its me my no not of on one or our she so than that the their them then there they this to two "
-    "up was we were what when where which who why will with would you your"
+    "a am an and are as at be but by can do does for from had has have he her him his how I if "
+    "in is it its me my no not of on one or our she so than that the their them then there they "
+    "this to two up was we were what when where which who why will with would you your"
 )
 _PIECES = "|".join(
     (

@@ -145,9 +145,7 @@ def _work(rank: int, workers: int, threads: int, config: TrainConfig, out: Path)
     torch.manual_seed(config.seed)
     model = Rookie(ModelConfig(), fast=True).to(device)
     weights = list(model.parameters())
-    optimizers = make_optimizers(
-        model, config.matrix_rate, config.other_rate, config.weight_decay
-    )
+    optimizers = make_optimizers(model, config.matrix_rate, config.other_rate, config.weight_decay)
     first, seen = 0, 0
     state_path = out / "state.pt"
     if state_path.exists():
