@@ -18,6 +18,7 @@ from torch import Tensor
 
 from training.batches import Batch, collate, encode, make_batch, random_copies
 from training.corpus import conversations
+from training.looking_back import plant
 from training.model import ModelConfig, Rookie
 from training.optimizer import make_optimizers
 from training.tokenizer import load_tokenizer
@@ -28,18 +29,18 @@ class TrainConfig:
     """Everything that decides the result, beside the corpus itself."""
 
     seed: int = 7
-    steps: int = 1400
+    steps: int = 1050
     # A step is this many batches of at least this many tokens; workers share them.
     parts: int = 2
     tokens: int = 4096
     # Rows of random tokens to copy in each batch, at first and at last: looking back has to be
     # learned early, and without them rare tokens drift together until no name can be copied.
-    copies: tuple[int, int] = (20, 3)
+    copies: tuple[int, int] = (8, 3)
     # The share of the steps in which they fall from one to the other.
     copying: float = 0.4
     # Rates at the plateau, of the layers' matrices (Muon) and of the rest (AdamW).
-    matrix_rate: float = 0.02
-    other_rate: float = 2e-3
+    matrix_rate: float = 0.01
+    other_rate: float = 3e-4
     warm_up: int = 60
     # Share of the steps at the end in which the rates fall linearly to zero.
     cool_down: float = 0.5
@@ -143,7 +144,9 @@ def _work(rank: int, workers: int, threads: int, config: TrainConfig, out: Path)
         dist.init_process_group("gloo", init_method=store, rank=rank, world_size=workers)
     tokenizer = load_tokenizer(out / "tokenizer.json")
     torch.manual_seed(config.seed)
-    model = Rookie(ModelConfig(), fast=True).to(device)
+    model = Rookie(ModelConfig(), fast=True)
+    plant(model)
+    model = model.to(device)
     weights = list(model.parameters())
     optimizers = make_optimizers(model, config.matrix_rate, config.other_rate, config.weight_decay)
     first, seen = 0, 0
