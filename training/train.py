@@ -29,7 +29,7 @@ class TrainConfig:
     """Everything that decides the result, beside the corpus itself."""
 
     seed: int = 7
-    steps: int = 1050
+    steps: int = 1400
     # A step is this many batches of at least this many tokens; workers share them.
     parts: int = 2
     tokens: int = 4096
