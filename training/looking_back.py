@@ -26,8 +26,8 @@ _MATCH = 8.0
 # How much the two layers write into the residual stream.
 _NOTE = 0.2
 _REPEAT = 0.4
-# Only slowly turning pairs of RoPE compare tokens: the others would depend on the distance.
-_FIRST_SLOW_PAIR = 12
+# Only slowly turning pairs of RoPE compare tokens: the share before them depends on the distance.
+_QUICK_PAIRS = 3 / 8
 
 
 def _orthonormal(width: int, rows: int) -> Tensor:
@@ -65,7 +65,7 @@ def plant(model: Rookie) -> None:
 
     # Layer 1: the present token looks for where it was noted, and what stands there is repeated.
     second = model.layers[1]
-    slow = torch.arange(_FIRST_SLOW_PAIR, half)
+    slow = torch.arange(int(_QUICK_PAIRS * half), half)
     slow = torch.cat((slow, slow + half))
     q, k, v = second.qkv_proj.split([count * head for count in (queries, shared, shared)])
     for number in range(shared):

@@ -30,6 +30,9 @@ class ModelConfig:
     max_position_embeddings: int = 2048
 
 
+SIZES = ModelConfig()
+
+
 def rope_tables(config: ModelConfig) -> tuple[Tensor, Tensor]:
     """cos and sin, each float32 [max_position_embeddings, head_dim / 2]."""
     steps = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim

@@ -19,9 +19,11 @@ from torch import Tensor
 from training.batches import Batch, collate, encode, make_batch, random_copies
 from training.corpus import conversations
 from training.looking_back import plant
-from training.model import ModelConfig, Rookie
+from training.model import SIZES, ModelConfig, Rookie
 from training.optimizer import make_optimizers
 from training.tokenizer import load_tokenizer
+
+LOG_EVERY = 20
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class TrainConfig:
     """Everything that decides the result, beside the corpus itself."""
 
     seed: int = 7
-    steps: int = 1400
+    steps: int = 1250
     # A step is this many batches of at least this many tokens; workers share them.
     parts: int = 2
     tokens: int = 4096
@@ -134,9 +136,17 @@ def _sum_over_workers(tensors: list[Tensor]) -> None:
         tensor.copy_(total.view_as(tensor))
 
 
-def _work(rank: int, workers: int, threads: int, config: TrainConfig, out: Path) -> None:
+def _work(
+    rank: int,
+    workers: int,
+    threads: int,
+    config: TrainConfig,
+    out: Path,
+    shape: ModelConfig,
+    fast: bool,
+) -> None:
     """One worker: its share of each step, the sum over all, and the same update as the others."""
-    memory = Memory()
+    memory = Memory() if fast else None
     torch.set_num_threads(threads)
     device = pick_device()
     if workers > 1:
@@ -144,7 +154,7 @@ def _work(rank: int, workers: int, threads: int, config: TrainConfig, out: Path)
         dist.init_process_group("gloo", init_method=store, rank=rank, world_size=workers)
     tokenizer = load_tokenizer(out / "tokenizer.json")
     torch.manual_seed(config.seed)
-    model = Rookie(ModelConfig(), fast=True)
+    model = Rookie(shape, fast)
     plant(model)
     model = model.to(device)
     weights = list(model.parameters())
@@ -193,9 +203,9 @@ def _work(rank: int, workers: int, threads: int, config: TrainConfig, out: Path)
         seen += int(real)
         total, count = total + entropy, count + weight
         done = step + 1
-        if done % 25 == 0:
+        if memory is not None and done % 25 == 0:
             memory.give_back()
-        if rank != 0 or (done % 20 and done != config.steps):
+        if rank != 0 or (done % LOG_EVERY and done != config.steps):
             continue
         line = {
             "step": done,
@@ -227,14 +237,22 @@ def _work(rank: int, workers: int, threads: int, config: TrainConfig, out: Path)
         dist.destroy_process_group()
 
 
-def train(config: TrainConfig, out: Path, workers: int = 2, threads: int = 1) -> None:
+def train(
+    config: TrainConfig,
+    out: Path,
+    workers: int = 2,
+    threads: int = 1,
+    shape: ModelConfig = SIZES,
+    fast: bool = True,
+) -> None:
     """Trains from scratch or from `out`/state.pt; writes the state and log.jsonl there.
 
+    `shape` and `fast` are the model's; small and plain ones are for tests.
     Each worker is a process with `threads` threads: on two cores, two workers of one thread are
     nearly twice as fast as one worker of two, which would wait for each other in every operation.
     """
     (out / "meeting").unlink(missing_ok=True)
     if workers == 1:
-        _work(0, 1, threads, config, out)
+        _work(0, 1, threads, config, out, shape, fast)
     else:
-        mp.spawn(_work, (workers, threads, config, out), nprocs=workers)
+        mp.spawn(_work, (workers, threads, config, out, shape, fast), nprocs=workers)
