@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ ROWS = 32
 RATE = 4e-3
 WARM_UP = 20
 QUESTIONS = 200
+
+Answer = Callable[[list[Item]], list[str]]
+"""Whatever answers questions: transformers with PEFT here, or homerun's engine."""
 
 
 def _padded(rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,21 +129,27 @@ def answers(model: Any, tokenizer: Tokenizer, items: Iterable[Item], limit: int 
     return [said[place] for place in range(len(prompts))]
 
 
-def judge(name: str, base: Path, adapter: Path, count: int) -> dict[str, tuple[int, int]]:
-    """(right, of) of held-out questions with the adapter, and the same of the base alone."""
-    tokenizer = load_tokenizer(base / "tokenizer.json")
-    plain: Any = LlamaForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
-    items = adapter_items(name, count)
-    without = answers(plain, tokenizer, items)
-    adapted: Any = PeftModel.from_pretrained(plain, str(adapter)).eval()
-    with_it = answers(adapted, tokenizer, items)
+def judge(items: list[Item], answerers: Mapping[str, Answer]) -> dict[str, tuple[int, int]]:
+    """(right, of) of each measure and answerer; whoever answers, the questions stay the same."""
     result: dict[str, tuple[int, int]] = {}
-    for how, said in (("with", with_it), ("without", without)):
-        for item, text in zip(items, said, strict=True):
+    for how, answer in answerers.items():
+        for item, text in zip(items, answer(items), strict=True):
             for measure, (right, of) in item.score(text).items():
                 before = result.get(f"{measure}, {how}", (0, 0))
                 result[f"{measure}, {how}"] = (before[0] + right, before[1] + of)
     return result
+
+
+def through_peft(base: Path, adapter: Path) -> dict[str, Answer]:
+    """Answers of transformers with PEFT, with the adapter and without it."""
+    tokenizer = load_tokenizer(base / "tokenizer.json")
+    plain: Any = LlamaForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+    other: Any = LlamaForCausalLM.from_pretrained(base, dtype=torch.float32)
+    adapted: Any = PeftModel.from_pretrained(other, str(adapter)).eval()
+    return {
+        "with": lambda items: answers(adapted, tokenizer, items),
+        "without": lambda items: answers(plain, tokenizer, items),
+    }
 
 
 def table(results: dict[str, tuple[int, int]]) -> list[str]:
@@ -169,7 +178,8 @@ def main() -> None:
     for name in ADAPTERS:
         if options.steps:
             train_adapter(name, options.base, options.target / name, options.steps)
-        results |= judge(name, options.base, options.target / name, options.count)
+        answerers = through_peft(options.base, options.target / name)
+        results |= judge(adapter_items(name, options.count), answerers)
     print("\n".join(table(results)))
 
 
