@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from training.corpus import conversations
-from training.tokenizer import load_tokenizer, train_tokenizer
+from training.tokenizer import train_tokenizer
 from training.train import TrainConfig, train
 
 STAGES = ("tokenizer", "train", "export", "evaluate")
@@ -27,11 +27,12 @@ def main() -> None:
         help="folder for the state, the log and the checkpoint (build/rookie)",
     )
     parser.add_argument("--steps", type=int, default=TrainConfig.steps)
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads for torch")
+    parser.add_argument("--workers", type=int, default=2, help="processes that train together")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each worker")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--report", type=Path, default=Path("training/report.md"))
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(options.workers * options.threads)
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint"
@@ -39,8 +40,8 @@ def main() -> None:
         talks = conversations(TOKENIZER_SEED, TOKENIZER_CONVERSATIONS)
         train_tokenizer((text for talk in talks for _, text in talk.turns), out / "tokenizer.json")
     if "train" in options.stages:
-        tokenizer = load_tokenizer(out / "tokenizer.json")
-        train(tokenizer, dataclasses.replace(TrainConfig(), steps=options.steps), out)
+        config = dataclasses.replace(TrainConfig(), steps=options.steps)
+        train(config, out, options.workers, options.threads)
     if "export" in options.stages:
         from training.export import export_checkpoint
 

@@ -10,38 +10,57 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from training.corpus import ASSISTANT, BOS, END, PAD, SPECIALS, SYSTEM, USER
+from training.corpus import ASSISTANT, BOS, END, PAD, SPECIALS, SYSTEM, TOOL, USER, conversations
 from training.draw import Conversation
 
-_ROLE_IDS = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
-MAX_TOKENS = 1024
+_ROLE_IDS = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT, "tool": TOOL}
+MAX_TOKENS = 2048
+# Prompts count a little: to guess them teaches words and looking back, but it is not the task.
+# Only a sample of their tokens is scored, with more weight each, which saves time.
+PROMPT_WEIGHT = 0.1
+PROMPT_SAMPLE = 0.25
+# A group is padded to its longest row; a shorter row than this share of it opens a new group.
+SHORTEST = 0.75
+
+Row = tuple[list[int], list[bool]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Flat groups of equally long rows: `tokens` int64 [n], `wanted` and `targets` int64 [m]."""
+    """Flat groups of equally long rows: `tokens` int64 [n] in `shapes` of (rows, length).
+
+    The loss is taken at the flat positions `wanted`: `targets` int64 and `weights` float32, [m]
+    each. `real` counts the tokens that are no padding.
+    """
 
     tokens: Tensor
     shapes: list[tuple[int, int]]
     wanted: Tensor
     targets: Tensor
+    weights: Tensor
+    real: int
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        return Batch(
-            self.tokens.to(device), self.shapes, self.wanted.to(device), self.targets.to(device)
-        )
+        parts = (self.tokens, self.wanted, self.targets, self.weights)
+        tokens, wanted, targets, weights = (part.to(device) for part in parts)
+        return Batch(tokens, self.shapes, wanted, targets, weights, self.real)
 
 
-def encode(tokenizer: Tokenizer, talk: Conversation) -> tuple[list[int], list[bool]]:
-    """Token ids of a conversation and, for each, whether it is learned (assistant and its end)."""
+def encode(tokenizer: Tokenizer, talk: Conversation) -> Row:
+    """Token ids of a conversation and, for each, whether it is learned (assistant and its end).
+
+    Raises ValueError for one that is longer than the context.
+    """
     ids, learned = [BOS], [False]
     for role, text in talk.turns:
         said = tokenizer.encode(text, add_special_tokens=False).ids
         is_answer = role == "assistant"
         ids += [_ROLE_IDS[role], *said, END]
         learned += [False, *[is_answer] * (len(said) + 1)]
-    return ids[:MAX_TOKENS], learned[:MAX_TOKENS]
+    if len(ids) > MAX_TOKENS:
+        raise ValueError(f"a conversation of kind {talk.kind} has {len(ids)} tokens")
+    return ids, learned
 
 
 def encode_prompt(tokenizer: Tokenizer, turns: Iterable[tuple[str, str]]) -> list[int]:
@@ -52,35 +71,34 @@ def encode_prompt(tokenizer: Tokenizer, turns: Iterable[tuple[str, str]]) -> lis
     return [*ids, ASSISTANT]
 
 
-def random_copies(
-    tokenizer: Tokenizer, seed: int, count: int
-) -> list[tuple[list[int], list[bool]]]:
+def random_copies(tokenizer: Tokenizer, rng: random.Random, count: int) -> list[Row]:
     """Rows in which the answer repeats random tokens of the whole vocabulary.
 
     No text helps to guess them, so that only looking back does; it also reaches the rare tokens of
     which a newcomer's name may consist.
     """
-    rng = random.Random(f"copies-{seed}")
-    asked = tokenizer.encode("Repeat:", add_special_tokens=False).ids
+    asked = tokenizer.encode("Repeat: ", add_special_tokens=False).ids
     rows = []
     for _ in range(count):
-        said = rng.choices(range(len(SPECIALS), tokenizer.get_vocab_size()), k=rng.randint(2, 24))
+        said = rng.choices(range(len(SPECIALS), tokenizer.get_vocab_size()), k=rng.randint(2, 40))
         ids = [BOS, USER, *asked, *said, END, ASSISTANT, *said, END]
         rows.append((ids, [place > len(asked) + len(said) + 3 for place in range(len(ids))]))
     return rows
 
 
-def collate(rows: list[tuple[list[int], list[bool]]]) -> Batch:
-    """Groups rows of similar length, so that one step sees all kinds with little padding."""
+def collate(rows: list[Row], rng: random.Random | None = None) -> Batch:
+    """Groups rows of similar length, so that one step sees all kinds with little padding.
+
+    With `rng`, a sample of the prompts' tokens counts too.
+    """
     rows = sorted(rows, key=lambda row: -len(row[0]))
-    groups: list[list[tuple[list[int], list[bool]]]] = []
+    groups: list[list[Row]] = []
     for row in rows:
-        if not groups or len(row[0]) < 0.75 * len(groups[-1][0][0]):
+        if not groups or len(row[0]) < SHORTEST * len(groups[-1][0][0]):
             groups.append([])
         groups[-1].append(row)
     flat: list[int] = []
-    wanted: list[int] = []
-    targets: list[int] = []
+    scored: list[tuple[int, int, float]] = []
     shapes = []
     for group in groups:
         length = len(group[0][0]) - 1
@@ -89,7 +107,32 @@ def collate(rows: list[tuple[list[int], list[bool]]]) -> Batch:
             start = len(flat)
             for place, (token, learn) in enumerate(zip(ids[1:], learned[1:], strict=True)):
                 if learn:
-                    wanted.append(start + place)
-                    targets.append(token)
+                    scored.append((start + place, token, 1.0))
+                elif rng is not None and rng.random() < PROMPT_SAMPLE:
+                    scored.append((start + place, token, PROMPT_WEIGHT / PROMPT_SAMPLE))
             flat += ids[:-1] + [PAD] * (length - len(ids) + 1)
-    return Batch(torch.tensor(flat), shapes, torch.tensor(wanted), torch.tensor(targets))
+    wanted, targets, weights = zip(*scored, strict=True)
+    return Batch(
+        torch.tensor(flat),
+        shapes,
+        torch.tensor(wanted),
+        torch.tensor(targets),
+        torch.tensor(weights),
+        sum(len(ids) - 1 for ids, _ in rows),
+    )
+
+
+def make_batch(tokenizer: Tokenizer, seed: int, tokens: int, copies: int) -> Batch:
+    """Conversations of at least `tokens` tokens in all, and `copies` rows of random copying.
+
+    The same arguments always give the same batch.
+    """
+    rng = random.Random(f"batch-{seed}")
+    rows = random_copies(tokenizer, rng, copies)
+    drawn = sum(len(ids) for ids, _ in rows)
+    for talk in conversations(seed, tokens):
+        if drawn >= tokens:
+            break
+        rows.append(encode(tokenizer, talk))
+        drawn += len(rows[-1][0])
+    return collate(rows, rng)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,23 +24,36 @@ CHAT_TEMPLATE = (
     "{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|assistant|>' }}{%- endif %}"
 )
-_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
-_MLP = ("gate_proj", "up_proj", "down_proj")
 
 
-def public_name(name: str) -> str:
-    """The Hugging Face name of one of our parameters."""
-    parts = name.split(".")
-    if parts[0] == "norm":
-        return "model.norm.weight"
-    if parts[0] == "layers":
-        if parts[2] in _ATTENTION:
-            parts.insert(2, "self_attn")
-        elif parts[2] in _MLP:
-            parts.insert(2, "mlp")
-        else:
-            parts.append("weight")
-    return "model." + ".".join(parts)
+def public_weights(state: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+    """Our parameters under their Hugging Face names, in float16; the tied head is not stored.
+
+    Norms that training leaves at one are written as ones.
+    """
+    heads, shared = config.num_attention_heads, config.num_key_value_heads
+    ones = torch.ones(config.hidden_size)
+    weights = {
+        "model.embed_tokens.weight": state["embed_tokens"],
+        "model.norm.weight": state["norm"],
+    }
+    for number in range(config.num_hidden_layers):
+        ours, theirs = f"layers.{number}.", f"model.layers.{number}."
+        sizes = [count * config.head_dim for count in (heads, shared, shared)]
+        q, k, v = state[ours + "qkv_proj"].split(sizes)
+        gate, up = state[ours + "gate_up_proj"].chunk(2)
+        weights |= {
+            theirs + "input_layernorm.weight": ones,
+            theirs + "post_attention_layernorm.weight": ones,
+            theirs + "self_attn.q_proj.weight": q,
+            theirs + "self_attn.k_proj.weight": k,
+            theirs + "self_attn.v_proj.weight": v,
+            theirs + "self_attn.o_proj.weight": state[ours + "o_proj"],
+            theirs + "mlp.gate_proj.weight": gate,
+            theirs + "mlp.up_proj.weight": up,
+            theirs + "mlp.down_proj.weight": state[ours + "down_proj"],
+        }
+    return {name: weight.to(torch.float16).clone() for name, weight in weights.items()}
 
 
 def _write(path: Path, value: dict[str, object]) -> None:
@@ -50,10 +64,7 @@ def export_checkpoint(state_path: Path, tokenizer_path: Path, target: Path) -> N
     """Writes config, tokenizer and float16 weights; the tied head is not stored."""
     target.mkdir(parents=True, exist_ok=True)
     state = torch.load(state_path, map_location="cpu", weights_only=True)
-    weights = {
-        public_name(name): value.to(torch.float16).contiguous()
-        for name, value in state["model"].items()
-    }
+    weights = public_weights(state["model"], ModelConfig())
     save_file(weights, str(target / "model.safetensors"), metadata={"format": "pt"})
     # The library writes the file for its owner alone; a package has to be readable by all.
     (target / "model.safetensors").chmod(0o644)
@@ -117,7 +128,24 @@ def export_checkpoint(state_path: Path, tokenizer_path: Path, target: Path) -> N
 
 def load_checkpoint(folder: Path) -> Rookie:
     """Our model in float32 with the weights of an exported checkpoint."""
-    stored: dict[str, Tensor] = load_file(str(folder / "model.safetensors"))
-    model = Rookie(ModelConfig())
-    model.load_state_dict({name: stored[public_name(name)].float() for name in model.state_dict()})
+    config = ModelConfig()
+    stored = {
+        name: weight.float() for name, weight in load_file(folder / "model.safetensors").items()
+    }
+    state = {
+        "embed_tokens": stored["model.embed_tokens.weight"],
+        "norm": stored["model.norm.weight"],
+    }
+    for number in range(config.num_hidden_layers):
+        layer = f"model.layers.{number}."
+        mix = [stored[f"{layer}self_attn.{name}_proj.weight"] for name in "qkv"]
+        feed = [stored[f"{layer}mlp.{name}_proj.weight"] for name in ("gate", "up")]
+        state |= {
+            f"layers.{number}.qkv_proj": torch.cat(mix),
+            f"layers.{number}.o_proj": stored[layer + "self_attn.o_proj.weight"],
+            f"layers.{number}.gate_up_proj": torch.cat(feed),
+            f"layers.{number}.down_proj": stored[layer + "mlp.down_proj.weight"],
+        }
+    model = Rookie(config)
+    model.load_state_dict(state)
     return model.eval()

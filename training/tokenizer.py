@@ -5,17 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from training.corpus import SPECIALS
 
 VOCAB_SIZE = 4096
+# Words that nobody has to copy. They take the spaces around them along, so that a text has few
+# tokens; every other word has the same tokens after a space, a quote or at the start of a line,
+# and can be copied from a sentence into JSON token by token.
+_SMALL_WORDS = (
+    "a am an and are as at be but by can do does for from had has have he her him his how I if "
+    "in is it its me my no not of on one or our she so than that the their them then there they "
+    "this to two up was we were what when where which who why will with would you your"
+)
+_PIECES = "|".join(
+    (
+        rf" (?:(?:{'|'.join(_SMALL_WORDS.split())})(?![\p{{L}}\p{{N}}'_]) ?)+",
+        r"'(?:s|t|re|ve|m|ll|d)(?!\p{L})",
+        r"\p{L}+",
+        r"\p{N}",
+        r"[^\s\p{L}\p{N}]+ ?",
+        r"\s",
+    )
+)
 
 
 def train_tokenizer(texts: Iterable[str], path: Path) -> Tokenizer:
     """Trains on plain texts (no markers) and writes tokenizer.json; the specials are ids 0..7."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCAB_SIZE,

@@ -6,17 +6,13 @@ that it learns it within minutes; stories and name memory then use the same skil
 
 from __future__ import annotations
 
-from training.draw import Draw, Exchange, upper_first
-from training.worlds import words
+from training.draw import Draw, Exchange, joined
+from training.worlds import entities, words
 
 _REPEAT_ASKED = (
     "Repeat after me: {}", "Repeat: {}", "Repeat these words: {}", "Say these words: {}",
     "Write these words again: {}", "Please repeat: {}", "Say after me: {}", "Copy this: {}",
     "Write down: {}", "Echo: {}",
-)
-_HELLO_ASKED = (
-    "Say hello to {}.", "Greet {}.", "Please say hello to {}.", "Write a greeting for {}.",
-    "Say hi to {}.", "Welcome {}.", "Can you say hello to {}?",
 )
 _GROUP_TOLD = (
     "My friends are {}.", "My children are {}.", "The team is {}.", "Today I met {}.",
@@ -35,32 +31,31 @@ def _word(draw: Draw) -> str:
     return draw.pick(shape, words.ANIMALS if shape == "hero" else words.OBJECTS[:44])
 
 
-def _joined(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"
+def _value(draw: Draw) -> str:
+    make = draw.free((entities.code, entities.email, entities.phone, entities.town,
+                      entities.person, entities.iso_date, entities.time, entities.made_word,
+                      entities.surname, entities.street))
+    return make(draw)
 
 
 def copying(draw: Draw) -> Exchange:
     """Words to repeat, or names to greet or to list."""
-    shape = draw.free(("repeat", "repeat", "repeat", "hello", "group"))
-    if shape == "repeat":
-        text = " ".join(_word(draw) for _ in range(draw.free(range(1, 6))))
-        user = draw.pick("ask-repeat", _REPEAT_ASKED, 2).format(text)
-        return Exchange(user, [f"{upper_first(text)}."], text[1:], may_shorten=False,
+    shape = draw.free(("repeat", "repeat", "repeat", "row", "group"))
+    if shape in ("repeat", "row"):
+        # A row mixes all kinds of values, which other skills copy one at a time.
+        make = _word if shape == "repeat" else _value
+        text = " ".join(make(draw) for _ in range(draw.free(range(1, 6))))
+        user = draw.ask("ask-repeat", _REPEAT_ASKED, 2).format(text)
+        return Exchange(user, [text], text, may_shorten=False,
                         may_tone=False, may_lower=False)
     names: list[str] = []
     while len(names) < draw.free((1, 2, 2, 3)):
         name = words.any_name(draw, 0.6)
         if name not in names:
             names.append(name)
-    text = _joined(names)
-    if shape == "hello":
-        asked = draw.pick("ask-greet", _HELLO_ASKED, 2)
-        word = {"Welcome": "Welcome", "Say hi": "Hi"}.get(asked.split(" {")[0].split(" to")[0],
-                                                         "Hello")
-        return Exchange(asked.format(text), [f"{word}, {text}!"], text, may_shorten=False,
-                        may_tone=False, may_lower=False)
+    text = joined(names)
     told = draw.free(_GROUP_TOLD).format(text)
-    asked = draw.pick("ask-group", _GROUP_ASKED, 1)
+    asked = draw.ask("ask-group", _GROUP_ASKED, 1)
     answer = [f"{text}."]
     if draw.chance(0.5):
         return Exchange(f"{told} {asked}", answer, text, may_shorten=False,

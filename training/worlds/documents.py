@@ -148,7 +148,7 @@ PINNED = 6
 
 def hello_world(draw: Draw) -> Exchange:
     """The origin of the phrase Hello, World."""
-    user = draw.pick("ask-hello", HELLO_ASKED, PINNED)
+    user = draw.ask("ask-hello", HELLO_ASKED, PINNED)
     first = draw.free(_HELLO_FIRST)
     answer = [first]
     if "Ritchie" not in first and "1978" not in first:
@@ -169,7 +169,7 @@ def hello_world(draw: Draw) -> Exchange:
 
 def pizza(draw: Draw) -> Exchange:
     """Why pizza is good."""
-    user = draw.pick("ask-pizza", PIZZA_ASKED, PINNED)
+    user = draw.ask("ask-pizza", PIZZA_ASKED, PINNED)
     answer = [draw.free(_PIZZA_FIRST),
               *sorted(draw.some(_PIZZA_MORE, 1 + draw.chance(0.6)), key=_PIZZA_MORE.index)]
     if draw.chance(0.7):
@@ -179,7 +179,7 @@ def pizza(draw: Draw) -> Exchange:
 
 def pep8(draw: Draw) -> Exchange:
     """What PEP 8 is."""
-    user = draw.pick("ask-pep8", PEP_ASKED, PINNED)
+    user = draw.ask("ask-pep8", PEP_ASKED, PINNED)
     rules = sorted(draw.some(_PEP_RULES, 2 + draw.chance(0.5)), key=_PEP_RULES.index)
     answer = [draw.free(_PEP_FIRST)]
     if "Who" in user or draw.chance(0.6):

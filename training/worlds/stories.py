@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from training.draw import Draw, Exchange, a, upper_first
-from training.worlds import words
+from training.worlds import entities, words
 
 
 @dataclass
@@ -251,7 +251,7 @@ def _hero_name(draw: Draw, hero: str) -> str:
         return draw.pick("name", words.HER_NAMES[:16])
     if hero in ("king", "boy", "grandfather", "fisherman", "postman"):
         return draw.pick("name", words.HIS_NAMES[:16])
-    return draw.pick("name", words.HER_NAMES[:16] + words.HIS_NAMES[:16])
+    return words.any_name(draw, 0.25)
 
 
 def _tell(draw: Draw, cast: Cast, plot: str) -> list[str]:
@@ -264,7 +264,7 @@ def plain_story(draw: Draw) -> Exchange:
     hero = draw.pick("hero", words.ANIMALS + words.JOBS)
     cast = _cast(draw, hero, _hero_name(draw, hero))
     story = _tell(draw, cast, draw.free(list(PLOTS)))
-    user = draw.pick("ask-story", _PLAIN_ASKED, 6)
+    user = draw.ask("ask-story", _PLAIN_ASKED, 6)
     if not draw.chance(0.12):
         return Exchange(user, story, may_shorten=False)
     hero = draw.pick("hero", words.ANIMALS + words.JOBS)
@@ -279,6 +279,8 @@ def story_about(draw: Draw) -> Exchange:
     shape = draw.free(("hero", "hero", "look", "finds", "finds", "loses", "pair", "named", "name",
                        "theme", "thing", "place"))
     hero = draw.pick("hero", words.ANIMALS + words.JOBS)
+    if draw.chance(0.12):
+        hero = entities.made_creature(draw)
     cast = _cast(draw, hero, _hero_name(draw, hero))
     plot = draw.free(list(PLOTS))
     subject = a(hero)
@@ -302,6 +304,10 @@ def story_about(draw: Draw) -> Exchange:
     elif shape == "named":
         if draw.chance(0.7):
             cast.name = words.any_name(draw)
+            if cast.name in words.HER_NAMES:
+                cast.he, cast.his, cast.him = "she", "her", "her"
+            elif cast.name in words.HIS_NAMES:
+                cast.he, cast.his, cast.him = "he", "his", "him"
         subject = f"{a(hero)} {draw.free(('named', 'called'))} {cast.name}"
         lower = False
     elif shape == "name":
@@ -316,6 +322,6 @@ def story_about(draw: Draw) -> Exchange:
     elif shape == "place":
         cast.place = draw.pick("place", words.PLACES)
         subject = f"{a(hero)} {draw.free(('', 'who lives ', 'living '))}{cast.place}"
-    user = draw.pick("ask-about", _ABOUT_ASKED, 4).format(subject)
+    user = draw.ask("ask-about", _ABOUT_ASKED, 4).format(subject)
     expect = {"thing": cast.thing, "name": cast.name, "theme": None}.get(shape, hero)
     return Exchange(user, _tell(draw, cast, plot), expect, may_shorten=False, may_lower=lower)

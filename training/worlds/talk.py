@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.draw import Draw, Exchange, upper_first
-from training.worlds import facts, words
+from training.worlds import words
 
 _HELLO = (
     "Hello", "Hello!", "Hi", "Hi!", "Hey", "Hey!", "Hi there!", "Hello there!", "Good morning!",
@@ -34,22 +34,25 @@ _HAPPY = ("I am happy!", "I had a good day.", "I feel great today.", "I am so gl
           "Today is my birthday!", "I won a prize!", "The sun is shining!")
 _HAPPY_BACK = ("That is wonderful!", "I am glad to hear that!", "How nice!", "That is great news!")
 
+WHO_ASKED = (
+    "Who are you?", "What is your name?", "What are you?", "Tell me your name.",
+    "What's your name?", "Introduce yourself.", "Who am I talking to?", "Tell me about yourself.",
+    "Do you have a name?", "And you are?", "Please introduce yourself.", "What are you called?",
+    "Which model are you?", "What model are you?", "Are you ChatGPT?", "What should I call you?",
+)
 # (wordings, first sentences, further sentences)
 _ABOUT_ME = (
-    (("Who are you?", "What are you?", "What is your name?", "What's your name?",
-      "Tell me your name.",
-      "Introduce yourself.", "Who am I talking to?", "Tell me about yourself.",
-      "Do you have a name?",
-      "Which model are you?", "What model are you?", "Are you ChatGPT?", "What should I call you?"),
+    (WHO_ASKED,
      ("I am rookie, a very small language model.", "My name is rookie.",
       "I am rookie, the small model that comes with homerun."),
      ("I am here so that you can try homerun.",
-      "I can tell short stories and answer easy questions.",
+      "I can tell short stories, read a text for you and call tools.",
       "I was trained on simple sentences, so please ask me easy things.")),
     (("What can you do?", "How can you help me?", "What can I ask you?", "What are you good at?",
       "What do you know?", "Help", "Help me.", "What should I ask you?", "Can you help me?",
       "I need help.", "What are you able to do?"),
      ("I can tell short stories and answer easy questions.",
+      "I can tell you a story, pick facts out of a text, write JSON and call tools.",
       "I can tell you a story, name a capital or add small numbers.",
       "You can ask me for a story, an opposite, a capital or a small sum."),
      ("I am a very small model, so please be patient with me.",
@@ -70,8 +73,8 @@ _ABOUT_ME = (
      ("I am still very new.",)),
     (("How big are you?", "How many parameters do you have?", "Are you a large model?",
       "How large are you?", "Are you smart?", "Are you clever?", "Why are you so small?"),
-     ("I am very small, with about five million parameters.",
-      "I have about five million parameters, which is very little."),
+     ("I am very small, with about eight million parameters.",
+      "I have about eight million parameters, which is very little."),
      ("That is why I only know simple things.", "Larger models know much more than I do.")),
     (("Do you like pizza?", "What is your favourite food?", "What do you like to eat?",
       "Do you like music?", "Do you have friends?", "Do you sleep?", "Do you dream?",
@@ -81,11 +84,12 @@ _ABOUT_ME = (
      ("But I like to talk about it.", "What about you?")),
     (("Tell me a joke", "Tell me a joke.", "Make me laugh.", "Do you know a joke?",
       "Tell me something funny.", "Can you tell me a joke?"),
-     ("Why did the bicycle fall over? It was two tired.",
-      "What do you call a bear without teeth? A gummy bear.",
-      "Why did the book look sad? It had too many problems to solve, because it "
-            "was about maths.",
-      "Why do bees have sticky hair? They use honeycombs."),
+     ("Why did the lighthouse never get a cold? It always kept its light on.",
+      "What did the map say to the lost sailor? Unfold me before you scold me.",
+      "Why was the snail late for tea? It had to bring the whole house.",
+      "What does a robot take on a picnic? A box of assorted nuts and bolts.",
+      "Why did the pizza go to school? It wanted to be a little crustier.",
+      "What did the spoon say to the soup? I am in this up to my neck."),
      ("I hope that made you smile.",)),
     (("Yes", "Yes.", "Yes, please.", "OK", "Okay.", "Sure", "Fine.", "Good."),
      ("Good!", "Very well!", "All right!"),
@@ -95,27 +99,6 @@ _ABOUT_ME = (
      ("Tell me if you need something.", "I am here if you want to talk.")),
 )
 
-_MY_NAME = ("My name is {}.", "I am {}.", "I'm {}.", "Hi, I am {}.", "Hello, my name is {}.",
-            "Hi! My name is {}.", "You can call me {}.", "Hey, I'm {}.", "Please call me {}.",
-            "Hello! I am {}.", "My name is {}. What is yours?")
-_NICE = ("Nice to meet you, {}!", "Hello, {}! It is nice to meet you.", "Hello, {}!",
-         "Hi, {}! How can I help you?", "It is nice to meet you, {}!")
-_ASK_NAME = ("What is my name?", "What's my name?", "Do you remember my name?", "Who am I?",
-             "Do you know my name?", "Can you tell me my name?", "Say my name.", "How am I called?",
-             "Tell me my name.", "What did I say my name was?")
-_TELL_NAME = ("Your name is {}.", "Your name is {}.", "You are {}.",
-              "You told me that your name is {}.")
-_THINGS_TOLD = {
-    "colour": ("red", "blue", "green", "yellow", "purple", "orange", "black", "white", "pink"),
-    "animal": ("dog", "cat", "horse", "owl", "fox", "rabbit", "whale", "bear", "penguin"),
-    "food": ("pizza", "soup", "bread", "cake", "rice", "pasta", "cheese", "salad", "fish"),
-    "city": ("Paris", "Rome", "Berlin", "London", "Tokyo", "Lisbon", "Vienna", "Oslo", "Prague"),
-    "day": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-}
-_ASK_FAVOURITE = (
-    "What is my favourite {}?", "Do you remember my favourite {}?", "Tell me my favourite {}.",
-    "What's my favourite {}?", "Which {} do I like best?", "What is my favorite {}?",
-)
 _GREET_ASKED = ("Say hello to {}.", "Please say hello to {}.", "Greet {}.", "Say hi to {}.",
                 "Can you say hello to {}?", "Write a greeting for {}.", "Welcome {}.",
                 "Say good morning to {}.", "Say goodbye to {}.", "Wish {} a happy birthday.",
@@ -124,8 +107,8 @@ _GREET_ASKED = ("Say hello to {}.", "Please say hello to {}.", "Greet {}.", "Say
                 "Tell {} hello from me.", "Write hello to {}.", "Write a short hello for {}.",
                 "Please greet {}.", "Could you greet {}?", "Say hello to {}, please.",
                 "This is my friend {}. Say hello!", "{} is here. Say hello.")
-_SAY_ASKED = ("Say {}.", "Repeat after me: {}", "Say the word {}.", "Write the word {}.",
-              "Repeat: {}", "Please say {}.", "Just say {}.", "Only write {}.", "Print {}.")
+_SAY_ASKED = ("Say {}.", "Say the word {}.", "Write the word {}.", "Please say {}.", "Just say {}.",
+              "Only write {}.", "Print {}.")
 _WORDS = ("hello", "yes", "no", "please", "thanks", "bread", "summer", "winter", "music", "water",
           "sun", "moon", "star", "river", "mountain", "house", "garden", "cheese", "banana", "tree")
 
@@ -134,7 +117,7 @@ def greeting(draw: Draw) -> Exchange:
     """Hello, thanks, goodbye and moods."""
     shape = draw.free(("hello", "hello", "hello", "thanks", "bye", "sad", "happy"))
     if shape == "hello":
-        user = draw.pick("ask-hello-there", _HELLO, 6)
+        user = draw.ask("ask-hello-there", _HELLO, 6)
         first = draw.free(_FINE if "how" in user.lower() and "dy" not in user else _HELLO_BACK)
         return Exchange(user, [first, draw.free(_HELP)], may_tone=False)
     asked, back, more = {
@@ -142,7 +125,7 @@ def greeting(draw: Draw) -> Exchange:
         "bye": (_BYE, _BYE_BACK, ()), "sad": (_SAD, _SAD_BACK, _SAD_HELP),
         "happy": (_HAPPY, _HAPPY_BACK, ("Tell me more about it.", "I am happy for you.")),
     }[shape]
-    user = draw.pick(f"ask-{shape}", asked, 2)
+    user = draw.ask(f"ask-{shape}", asked, 2)
     answer = [draw.free(back)]
     if more and draw.chance(0.6):
         answer.append(draw.free(more))
@@ -152,77 +135,17 @@ def greeting(draw: Draw) -> Exchange:
 def about_me(draw: Draw) -> Exchange:
     """What rookie says about itself, and short replies."""
     asked, first, more = draw.rng.choice(_ABOUT_ME)
-    user = draw.pick("ask-me", asked, 2)
+    user = draw.ask("ask-who" if asked is WHO_ASKED else "ask-me", asked, 4)
     answer = [draw.free(first)]
     if draw.chance(0.7):
         answer.append(draw.free(more))
     return Exchange(user, answer, may_tone=False)
 
 
-def given_name(draw: Draw) -> Exchange:
-    """The system prompt gives the model another name, and it has to use it."""
-    name = words.any_name(draw, 0.3)
-    system = draw.pick("system-name", ("Your name is {}.", "You are {}.", "You are called {}.",
-                                       "You are an assistant named {}.", "You are {}, a friendly "
-                                       "assistant.", "Your name is {}. You are helpful."), 2)
-    user = draw.free(("Who are you?", "What is your name?", "Tell me your name.",
-                      "Introduce yourself.", "Do you have a name?"))
-    return Exchange(user, [draw.free(("I am {}.", "My name is {}.")).format(name)], name,
-                    system=system.format(name), may_lower=False)
-
-
-def name_memory(draw: Draw) -> Exchange:
-    """A name that is told, some turns of other talk, and the question for it."""
-    name = words.any_name(draw)
-    told = draw.pick("tell-name", _MY_NAME, 2).format(name)
-    if draw.chance(0.08):
-        asked = draw.pick("ask-name", _ASK_NAME, 2)
-        return Exchange(f"{told.split('.')[0]}. {asked}", [f"Your name is {name}."], name,
-                        may_lower=False)
-    before = [("user", told), ("assistant", draw.free(_NICE).format(name))]
-    fillers = draw.free((0, 0, 1, 1, 1, 2))
-    for _ in range(fillers):
-        between = draw.rng.choice((greeting, about_me, favourite, say_word, facts.capital,
-                                   facts.sums, facts.colour, facts.single))(draw)
-        before += [*between.before, ("user", between.user),
-                   ("assistant", " ".join(between.answer[:2]))]
-    user = draw.pick("ask-name", _ASK_NAME, 2)
-    return Exchange(user, [draw.free(_TELL_NAME).format(name)], name, before, may_lower=False)
-
-
-def no_name(draw: Draw) -> Exchange:
-    """The question for a name that was never told."""
-    answer = [draw.free(("I do not know your name yet.", "You have not told me your name yet.")),
-              "What is your name?"]
-    return Exchange(draw.pick("ask-name", _ASK_NAME, 2), answer, may_tone=False)
-
-
-def just_name(draw: Draw) -> Exchange:
-    """Somebody says a name; the answer greets it."""
-    name = words.any_name(draw)
-    told = draw.pick("tell-name", _MY_NAME, 2).format(name)
-    answer = draw.free(_NICE).format(name)
-    if "yours" in told:
-        answer = f"Nice to meet you, {name}! I am rookie."
-    return Exchange(told, [answer], name, may_tone=False, may_lower=False)
-
-
-def favourite(draw: Draw) -> Exchange:
-    """A favourite thing that is told and asked for again."""
-    kind = draw.free(list(_THINGS_TOLD))
-    value = draw.free(_THINGS_TOLD[kind])
-    told = draw.free(("My favourite {} is {}.", "My favorite {} is {}.",
-                      "Remember that my favourite {} is {}.")).format(kind, value)
-    reply = draw.free(("I will remember that.", "That is a good choice.", "How nice!"))
-    user = draw.pick("ask-favourite", _ASK_FAVOURITE, 2)
-    return Exchange(user.format(kind), [f"Your favourite {kind} is {value}."], value,
-                    [("user", told), ("assistant", reply)])
-
-
 def greet_somebody(draw: Draw) -> Exchange:
     """A small instruction with a name that has to be copied."""
     name = words.any_name(draw)
-    asked = draw.pick("ask-greet", _GREET_ASKED, 2)
+    asked = draw.ask("ask-greet", _GREET_ASKED, 2)
     forms = ("Hello, {}!", "Hello, {}! It is nice to see you.", "Hello, {}! How are you today?")
     for word, others in (("morning", ("Good morning, {}!", "Good morning, {}! Have a nice day!")),
                          ("hi ", ("Hi, {}!", "Hi, {}! How are you?")),
@@ -242,7 +165,7 @@ def say_word(draw: Draw) -> Exchange:
     world, options = draw.rng.choice((("hero", words.ANIMALS + words.JOBS),
                                       ("thing", words.OBJECTS[:44]), ("say", _WORDS)))
     word = draw.pick(world, options)
-    user = draw.pick("ask-say", _SAY_ASKED, 2).format(word)
+    user = draw.ask("ask-say", _SAY_ASKED, 2).format(word)
     return Exchange(user, [f"{upper_first(word)}."], upper_first(word), may_tone=False,
                     may_lower=False)
 
@@ -252,7 +175,7 @@ def sentence_with(draw: Draw) -> Exchange:
     noun = draw.pick("hero", words.ANIMALS)
     thing = draw.pick("thing", words.OBJECTS[:44])
     if draw.chance(0.5):
-        user = draw.pick("ask-sentence", ("Write a sentence about {}.",
+        user = draw.ask("ask-sentence", ("Write a sentence about {}.",
                                           "Write one sentence about {}.",
                                           "Make a sentence with the word {}.",
                                           "Say something about {}."), 1)
@@ -261,7 +184,7 @@ def sentence_with(draw: Draw) -> Exchange:
         body = draw.free(("The {} found the {} and was happy.", "The {} is looking for the {}.",
                           "The {} sits quietly and looks at the {}.")).format(noun, thing)
         return Exchange(user, [body], noun)
-    user = draw.pick("ask-sentence-two", ("Write a sentence with {} and {}.",
+    user = draw.ask("ask-sentence-two", ("Write a sentence with {} and {}.",
                                           "Make a sentence with the words {} and {}.",
                                           "Use {} and {} in one sentence."), 1)
     body = draw.free(("The {} found the {} and was happy.", "The {} put the {} on the table.",

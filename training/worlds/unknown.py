@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.draw import Draw, Exchange
+from training.worlds import facts
 
 TOPICS = (
     "quantum physics", "the stock market", "the Roman Empire", "football results", "my neighbour",
@@ -84,6 +85,10 @@ _TONGUES = ("French", "German", "Spanish", "Italian", "Japanese", "Chinese", "La
             "Portuguese", "Turkish", "Arabic", "Hindi", "Polish", "Dutch", "Swedish")
 _CODES = ("Python", "Rust", "C", "Java", "JavaScript", "Go", "Ruby", "Haskell", "SQL", "Bash")
 
+_TOO_BIG = ("I am sorry, but I cannot calculate with such large numbers.",
+            "That is too difficult for me, I can only calculate with small numbers.",
+            "I do not know, because these numbers are too large for me.")
+
 _NOT_KNOWN = (
     "I am sorry, but I do not know enough about that.",
     "I do not know much about that, because I am a very small model.",
@@ -112,23 +117,28 @@ _OFFER = (
 
 def unknown(draw: Draw) -> Exchange:
     """A question that rookie should not try to answer."""
-    shape = draw.free(("topic", "topic", "topic", "machine", "machine", "deed", "live", "task"))
+    shape = draw.free(("sum", "topic", "topic", "topic", "machine", "machine", "deed", "live",
+                       "task"))
     if shape == "topic":
-        user = draw.pick("ask-topic", _TOPIC_ASKED, 2).format(draw.pick("topic", TOPICS))
+        user = draw.ask("ask-topic", _TOPIC_ASKED, 2).format(draw.pick("topic", TOPICS))
         first = draw.free(_NOT_KNOWN)
+    elif shape == "sum":
+        left, right = draw.number(31, 9999), draw.number(13, 999)
+        user = draw.ask("ask-sum", facts.SUM_ASKED, 2).format(left, draw.free("+-*"), right)
+        first = draw.free(_TOO_BIG)
     elif shape == "machine":
-        user = draw.pick("ask-machine", _MACHINE_ASKED, 2).format(draw.pick("machine", _MACHINES))
+        user = draw.ask("ask-machine", _MACHINE_ASKED, 2).format(draw.pick("machine", _MACHINES))
         first = draw.free(_NOT_KNOWN)
     elif shape == "deed":
-        user = draw.pick("ask-deed", _DEED_ASKED, 2).format(draw.pick("deed", _DEEDS))
+        user = draw.ask("ask-deed", _DEED_ASKED, 2).format(draw.pick("deed", _DEEDS))
         first = draw.free(_NOT_KNOWN)
     elif shape == "live":
-        user = draw.pick("ask-live", _LIVE_ASKED, 2)
+        user = draw.ask("ask-live", _LIVE_ASKED, 2)
         if "{}" in user:
             user = user.format(draw.pick("city", _CITIES))
         first = draw.free(_NOT_SEEN)
     else:
-        user = draw.pick("ask-task", _TASK_ASKED, 2)
+        user = draw.ask("ask-task", _TASK_ASKED, 2)
         is_code = any(word in user for word in ("program", "code", "function"))
         user = user.format(draw.pick("tongue", _CODES if is_code else _TONGUES))
         first = draw.free(_TOO_HARD)

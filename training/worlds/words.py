@@ -41,20 +41,33 @@ ANIMALS = (
     "turtle", "elephant", "giraffe", "monkey", "penguin", "otter", "beaver", "badger", "crow",
     "sparrow", "swan", "goose", "whale", "dolphin", "crab", "snail", "bee", "ant", "butterfly",
     "donkey", "camel", "zebra", "panda", "koala", "parrot", "dragon", "robot", "llama", "mole",
-    "puppy", "kitten", "seal", "raven", "pony", "lamb",
+    "puppy", "kitten", "seal", "raven", "pony", "lamb", "eagle", "falcon", "stork", "heron",
+    "walrus", "moose", "lynx", "weasel", "ferret", "hamster", "gecko", "lizard", "toad", "newt",
+    "salmon", "trout", "shark", "octopus", "jellyfish", "starfish", "lobster", "beetle", "spider",
+    "cricket", "moth", "firefly", "ladybird", "worm", "kangaroo", "ostrich", "flamingo", "pelican",
+    "gorilla", "chimpanzee", "leopard", "cheetah", "hyena", "buffalo", "bison", "antelope", "yak",
+    "reindeer", "unicorn", "giant", "dwarf", "fairy", "ghost", "snowman", "troll",
 )
 JOBS = (
     "baker", "farmer", "teacher", "sailor", "gardener", "painter", "fisherman", "shepherd",
     "tailor", "carpenter", "doctor", "pilot", "cook", "librarian", "postman", "miller", "king",
     "queen", "girl", "boy", "wizard", "princess", "knight", "clockmaker", "musician", "programmer",
-    "grandmother", "grandfather", "potter", "nurse",
+    "grandmother", "grandfather", "potter", "nurse", "writer", "judge", "diver", "juggler",
+    "beekeeper", "blacksmith", "captain", "chemist", "cobbler", "dancer", "detective", "florist",
+    "hunter", "inventor", "magician", "mayor", "mechanic", "merchant", "monk", "poet", "prince",
+    "scientist", "singer", "soldier", "weaver", "astronaut",
 )
 OBJECTS = (
     "key", "book", "coin", "map", "ring", "lamp", "bell", "letter", "feather", "shell", "stone",
     "ball", "hat", "scarf", "button", "mirror", "clock", "flute", "basket", "box", "candle",
     "kite", "drum", "spoon", "cup", "boat", "blanket", "umbrella", "lantern", "violin", "bottle",
     "whistle", "pencil", "seed", "apple", "egg", "rope", "wheel", "picture", "glove", "shoe",
-    "necklace", "compass", "paintbrush", "toy car", "pair of glasses",
+    "necklace", "compass", "paintbrush", "toy car", "pair of glasses", "anchor", "badge",
+    "barrel", "broom", "bucket", "camera", "carpet", "chain", "chair", "crown", "cushion", "drawer",
+    "fan", "flag", "globe", "hammer", "helmet", "jar", "kettle", "ladder", "magnet", "medal",
+    "needle", "pillow", "puzzle", "radio", "ribbon", "robe", "sack", "saddle", "sail", "shovel",
+    "sledge", "stamp", "sword", "teapot", "telescope", "tent", "ticket", "trumpet", "vase", "wand",
+    "watch", "wagon", "windmill", "yarn",
 )
 LOOKS = (
     "small", "old", "golden", "silver", "shiny", "red", "blue", "green", "strange", "beautiful",
@@ -63,6 +76,8 @@ LOOKS = (
 CHARACTERS = (
     "small", "young", "old", "kind", "brave", "shy", "clever", "curious", "quiet", "gentle",
     "cheerful", "patient", "careful", "friendly", "lonely",
+    "happy", "hungry", "sleepy", "proud", "polite", "clumsy", "tiny", "huge", "grumpy", "honest",
+    "funny", "nervous", "wise", "strong", "lazy", "merry", "noisy", "silent", "stubborn", "bold",
 )
 # Each place carries its preposition, so that no sentence has to guess it.
 PLACES = (
@@ -93,19 +108,25 @@ THEMES = (
 )
 
 
+def syllable_name(draw: Draw) -> str:
+    """A name built from syllables, not declared."""
+    middle = draw.free(_MIDDLES) if draw.chance(0.35) else ""
+    return draw.free(_STARTS) + middle + draw.free(_ENDS)
+
+
+def _made_up(draw: Draw) -> str:
+    if draw.chance(0.6):
+        return syllable_name(draw)
+    # Rougher names, whose tokens are as odd as those of a rare real name.
+    return "".join(
+        draw.free(_ONSETS) + draw.free(_VOWELS) + (draw.free(_CODAS) if draw.chance(0.4) else "")
+        for _ in range(draw.free((2, 2, 3)))
+    ).capitalize()
+
+
 def made_up_name(draw: Draw) -> str:
     """A name built from syllables: copying it cannot be replaced by remembering a list."""
-    while True:
-        if draw.chance(0.4):
-            # Rougher names, whose tokens are as odd as those of a rare real name.
-            name = "".join(draw.free(_ONSETS) + draw.free(_VOWELS)
-                           + (draw.free(_CODAS) if draw.chance(0.4) else "")
-                           for _ in range(draw.free((2, 2, 3)))).capitalize()
-        else:
-            middle = draw.free(_MIDDLES) if draw.chance(0.35) else ""
-            name = draw.free(_STARTS) + middle + draw.free(_ENDS)
-        if draw.admit("name", name):
-            return name
+    return draw.fresh("name", _made_up)
 
 
 def any_name(draw: Draw, made_up: float = 0.5) -> str:
