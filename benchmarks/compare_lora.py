@@ -20,8 +20,7 @@ import json
 import statistics
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import turns
-from safetensors.numpy import save_file
+from adapters import TARGETS, post, upload, write_adapter
 from serving import (
     MODEL,
     free_port,
@@ -42,7 +41,6 @@ from serving import (
 
 from homerun.cli.client import run_path
 
-TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 Request = Callable[[int, int], int]
 """(round, number) -> generated tokens."""
 
@@ -113,54 +111,6 @@ def measure_homerun(
             return answer["result"]["usage"]["completion_tokens"]
 
         return together(case, request)
-
-
-def write_adapter(folder: Path, case: turns.Case, rank: int, seed: int) -> None:
-    """A random adapter as PEFT writes them, in float16."""
-    config = json.loads(turns.shape_json(str(case.shape)))
-    hidden, head_dim = config["hidden_size"], config["head_dim"]
-    queries = config["num_attention_heads"] * head_dim
-    keys = config["num_key_value_heads"] * head_dim
-    sizes = {
-        "q_proj": (queries, hidden),
-        "k_proj": (keys, hidden),
-        "v_proj": (keys, hidden),
-        "o_proj": (hidden, queries),
-    }
-    rng = np.random.default_rng(seed)
-    tensors: dict[str, np.ndarray] = {}
-    for layer in range(config["num_hidden_layers"]):
-        for name, (outputs, inputs) in sizes.items():
-            key = f"base_model.model.model.layers.{layer}.self_attn.{name}"
-            a, b = rng.standard_normal((rank, inputs)), rng.standard_normal((outputs, rank))
-            tensors[f"{key}.lora_A.weight"] = (a * 0.02).astype(np.float16)
-            tensors[f"{key}.lora_B.weight"] = (b * 0.02).astype(np.float16)
-    folder.mkdir()
-    save_file(tensors, str(folder / "adapter_model.safetensors"))
-    values = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "model_type": config["model_type"],
-        "r": rank,
-        "lora_alpha": rank,
-        "target_modules": list(TARGETS),
-    }
-    (folder / "adapter_config.json").write_text(json.dumps(values))
-
-
-def upload(port: int, name: str, folder: Path) -> None:
-    """As any client of the finetune endpoints does."""
-    base = "/client/v4/accounts/local/ai/finetunes"
-    made = post(port, base, {"model": MODEL, "name": name})["result"]["id"]
-    for path in sorted(folder.iterdir()):
-        mark = "----homerun-benchmark"
-        head = (
-            f'--{mark}\r\nContent-Disposition: form-data; name="file_name"\r\n\r\n{path.name}\r\n'
-            f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{path.name}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
-        )
-        body = head.encode() + path.read_bytes() + f"\r\n--{mark}--\r\n".encode()
-        send(port, f"{base}/{made}/finetune-assets", body, f"multipart/form-data; boundary={mark}")
 
 
 def measure_llama_cpp(
@@ -256,16 +206,6 @@ def measure_peft(case: turns.Case, rank: int, adapters: int) -> float:
                 ids, past = out.logits[:, -1].argmax(-1, keepdim=True), out.past_key_values
             rates.append(case.batch * case.tokens / (time.perf_counter() - began))
     return statistics.median(rates[1:])
-
-
-def post(port: int, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    return send(port, path, json.dumps(body).encode(), "application/json")
-
-
-def send(port: int, path: str, body: bytes, kind: str) -> dict[str, Any]:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": kind})
-    with urllib.request.urlopen(request, timeout=600) as response:
-        return json.loads(response.read())
 
 
 def show(case: turns.Case, options: argparse.Namespace, runs: dict[str, list[float]]) -> None:
