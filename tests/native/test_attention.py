@@ -152,9 +152,7 @@ def test_against_the_reference(
     ("dtype", "factor", "tolerance"),
     [("fp32", 8, 1e-5), ("fp16", 8, 1e-5), ("bf16", 1, 1e-3), ("int8", 1, 1e-3)],
 )
-def test_in_float64(
-    dtype: DType, factor: int, tolerance: float, base_config: ModelConfig
-) -> None:
+def test_in_float64(dtype: DType, factor: int, tolerance: float, base_config: ModelConfig) -> None:
     """The last of 1,100 positions, whose scores differ by up to 60."""
     case = Case(base_config, 6, 2, 64, dtype, (1100,))
     case.queries[0] *= np.float32(factor)

@@ -24,15 +24,13 @@ class KVCache:
     values `[layers, blocks, kv_heads, block_size, head_dim]`: a position's features do. So scores
     and outputs are both sums of vectors, and a head reads one piece of memory per block.
     int8: a key or value is its integers times a scale of its own, in scales
-    `[layers, blocks, kv_heads, 2, block_size]`, float32: of the keys, then of the values. So what is
-    stored of a position does not depend on the others.
+    `[layers, blocks, kv_heads, 2, block_size]`, float32: of the keys, then of the values. So what
+    is stored of a position does not depend on the others.
     Slot s is position s % block_size of block s // block_size. Blocks start out as zeros and are
     not cleared between owners: attention never looks beyond a sequence's own length.
     """
 
-    def __init__(
-        self, config: ModelConfig, num_blocks: int, block_size: int, dtype: DType
-    ) -> None:
+    def __init__(self, config: ModelConfig, num_blocks: int, block_size: int, dtype: DType) -> None:
         """Allocates the arrays. Raises ValueError if blocks do not tile 256 positions."""
         if block_size < 1 or ATTENTION_TILE % block_size:
             raise ValueError(f"a block size of {block_size} does not divide {ATTENTION_TILE}")

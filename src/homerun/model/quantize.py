@@ -87,9 +87,7 @@ def quantize_weight(
     return QuantizedMatrix(values, scales, weight_group, activation_group)
 
 
-def quantize_rows(
-    rows: F32, group: int = 0, least: np.float32 = SMALLEST_SCALE
-) -> tuple[F32, F32]:
+def quantize_rows(rows: F32, group: int = 0, least: np.float32 = SMALLEST_SCALE) -> tuple[F32, F32]:
     """float32 [M, K] -> integers in [-127, 127] kept as float32 [M, K], and scales [M, G].
 
     scale = max(max|group| / 127, least), integer = x · (1 / scale), rounded half to even

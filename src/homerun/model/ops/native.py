@@ -66,7 +66,15 @@ class NativeOps:
         heads = width // head_dim - 2 * kv_heads
         out = self._memory.empty(rows, heads * head_dim).reshape(rows, heads, head_dim)
         self._native.rotate_and_store(
-            qkv, cosines, sines, cache.keys, cache.values, cache.dtype, layer, slots, out,
+            qkv,
+            cosines,
+            sines,
+            cache.keys,
+            cache.values,
+            cache.dtype,
+            layer,
+            slots,
+            out,
             cache.scales,
         )
         return out
