@@ -93,9 +93,8 @@ def rookie(count: int, length: int = 512) -> None:
         perplexity = np.exp(total / number)
         exact = exact or perplexity
         change = (perplexity / exact - 1) * 100
-        print(
-            f"{dtype:6} KV {kv_dtype:6} perplexity {perplexity:.5f} ({change:+.3f}%, {number} tokens)"
-        )
+        both = f"{dtype:6} KV {kv_dtype:6}"
+        print(f"{both} perplexity {perplexity:.5f} ({change:+.3f}%, {number} tokens)")
 
 
 def main() -> None:
