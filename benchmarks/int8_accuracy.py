@@ -93,8 +93,8 @@ def rookie(count: int, length: int = 512) -> None:
         perplexity = np.exp(total / number)
         exact = exact or perplexity
         change = (perplexity / exact - 1) * 100
-        change_text = f"({change:+.3f}%, {number} tokens)"
-        print(f"{dtype:6} KV {kv_dtype:6} perplexity {perplexity:.5f} {change_text}")
+        both = f"{dtype:6} KV {kv_dtype:6}"
+        print(f"{both} perplexity {perplexity:.5f} ({change:+.3f}%, {number} tokens)")
 
 
 def main() -> None:

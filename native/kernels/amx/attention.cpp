@@ -19,6 +19,7 @@ constexpr int kPanelLine = kWeightsStride;    // bytes of a panel for two number
 constexpr int kTileBytes = kRowTile * kStep;  // of rows: 16 of them, 32 numbers of K
 constexpr int kSumsFloats = kGroupRows * kPanel;
 static_assert(kPair == kPanel && kPair == kPairedTerms && kStep == 2 * kPairedTerms);
+using tiled::kCacheLine;
 using Half = std::uint16_t;
 
 // Numbers of K in whole steps.
@@ -91,7 +92,7 @@ void pack_keys(const Tile<Element>& tile, char* panels) {
   for (int i = 0; i < 32; i++) order[i] = static_cast<Half>(i / 2 + i % 2 * 16);
   const __m512i by_position = _mm512_load_si512(order);
   for (int block = 0; block < tile.blocks; block++) {
-    char* to = panels + block / 2 * (width / 2 * kPanelLine) + block % 2 * kLine;
+    char* to = panels + block / 2 * (width / 2 * kPanelLine) + block % 2 * kCacheLine;
     for (int d = 0; d < width; d += 2, to += kPanelLine) {
       __m512i both = _mm512_setzero_si512();
       if (d < head_dim) {
@@ -133,7 +134,7 @@ bool pack_values(const Tile<Element>& tile, char* panels) {
                                    _mm512_max_epu16(_mm512_and_si512(even, magnitude),
                                                     _mm512_and_si512(odd, magnitude)));
       _mm512_store_si512(to, _mm512_permutex2var_epi16(even, lower, odd));
-      _mm512_store_si512(to + kLine, _mm512_permutex2var_epi16(even, upper, odd));
+      _mm512_store_si512(to + kCacheLine, _mm512_permutex2var_epi16(even, upper, odd));
     }
   }
   constexpr int kInfinity = 0x7f80;
@@ -159,7 +160,8 @@ void pack_queries(const float* scaled, int rows, int head_dim, char* tiles) {
 // sums [32 rows][32] = rows · panel over `steps` steps.
 inline void multiply(const char* tiles, int steps_of_tile, bool lower, const char* panel, int steps,
                      float* sums) {
-  const PairRows rows{tiles, tiles + steps_of_tile * kTileBytes, kTileBytes};
+  const std::size_t tile_stride = std::size_t(steps_of_tile) * kTileBytes;
+  const UnitRows rows{tiles, tile_stride, kTileBytes, lower ? kGroupRows : kRowTile};
   Ahead nothing{panel, 0};
   char* to = reinterpret_cast<char*>(sums);
   if (lower) {

@@ -140,8 +140,8 @@ def _gather(
     keys, values = keys.transpose(0, 2, 3, 1, 4), values.transpose(0, 2, 1, 3, 4)
     scales: F32 | None = None
     if cache.scales is not None:
-        of_blocks = cache.scales[layer][blocks].transpose(0, 2, 3, 1, 4)
-        scales = of_blocks.reshape(left, kv_heads, 2, ATTENTION_TILE)
+        by_head = cache.scales[layer][blocks].transpose(0, 2, 3, 1, 4)
+        scales = by_head.reshape(left, kv_heads, 2, ATTENTION_TILE)
     # Contiguous: BLAS treats a transposed view differently, and blocks of 1 would make one.
     return (
         np.ascontiguousarray(keys).reshape(left, kv_heads, head_dim, ATTENTION_TILE),
