@@ -73,7 +73,10 @@ def ours(peft: PeftModel, name: str, directory: Path, model: LoadedModel) -> Ada
     values = {**json.loads(config.read_text()), "model_type": model.config.family}
     config.write_text(json.dumps(values))
     checkpoint = AdapterCheckpoint.open(
-        config, found / "adapter_model.safetensors", model.config, AdapterLimits(rank=64, file_bytes=1 << 30)
+        config,
+        found / "adapter_model.safetensors",
+        model.config,
+        AdapterLimits(rank=64, file_bytes=1 << 30),
     )
     packed = directory / f"{name}.homerun"
     write_adapter_file(packed, model.config, checkpoint.factors, version="00")
