@@ -16,7 +16,7 @@ from training.answers import Speaker
 from training.skills import SKILLS, Item, items
 
 SHIPPED = Path("src/homerun/data/rookie")
-QUESTIONS = 400
+QUESTIONS = 200
 
 
 @dataclass

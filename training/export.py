@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
@@ -127,11 +127,14 @@ def export_checkpoint(state_path: Path, tokenizer_path: Path, target: Path) -> N
 
 
 def load_checkpoint(folder: Path) -> Rookie:
-    """Our model in float32 with the weights of an exported checkpoint."""
-    config = ModelConfig()
-    stored = {
-        name: weight.float() for name, weight in load_file(folder / "model.safetensors").items()
-    }
+    """Our model in float32 with the weights of an exported checkpoint, of whatever sizes.
+
+    Norms that are not one go into the matrices after them, which gives the same logits.
+    """
+    sizes = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = ModelConfig(**{one.name: sizes[one.name] for one in fields(ModelConfig)})
+    halves = load_file(folder / "model.safetensors")
+    stored = {name: weight.float() for name, weight in halves.items()}
     state = {
         "embed_tokens": stored["model.embed_tokens.weight"],
         "norm": stored["model.norm.weight"],
@@ -140,10 +143,13 @@ def load_checkpoint(folder: Path) -> Rookie:
         layer = f"model.layers.{number}."
         mix = [stored[f"{layer}self_attn.{name}_proj.weight"] for name in "qkv"]
         feed = [stored[f"{layer}mlp.{name}_proj.weight"] for name in ("gate", "up")]
+        before, after = (
+            stored[f"{layer}{name}_layernorm.weight"] for name in ("input", "post_attention")
+        )
         state |= {
-            f"layers.{number}.qkv_proj": torch.cat(mix),
+            f"layers.{number}.qkv_proj": torch.cat(mix) * before,
             f"layers.{number}.o_proj": stored[layer + "self_attn.o_proj.weight"],
-            f"layers.{number}.gate_up_proj": torch.cat(feed),
+            f"layers.{number}.gate_up_proj": torch.cat(feed) * after,
             f"layers.{number}.down_proj": stored[layer + "mlp.down_proj.weight"],
         }
     model = Rookie(config)

@@ -3,7 +3,7 @@
 A small model takes millions of tokens until its attention finds by itself what copying needs: a
 head that notes at each token what stood before it, and heads in the next layer that look for the
 place where the present token was noted and repeat what stands there (induction heads; Olsson and
-others, 2022). From random weights rookie had not found it after three million tokens. So it starts
+others, 2022). From random weights rookie had not found it after 2.5 million tokens. So it starts
 with a rough one, which training then sharpens, moves and uses for names, spans and arguments. The
 idea to start attention near what training ends at is Trockman and Kolter's (2023).
 """

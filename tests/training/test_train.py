@@ -153,7 +153,7 @@ def test_logits_and_gradients_are_those_of_transformers(
     ours = _rounded(SMALL)
     theirs = _llama(ours)
     rows = [row for talk in conversations(8, 12) if len((row := encode(tokenizer, talk))[0]) < 150]
-    batch = collate(rows[:6])
+    batch = collate(rows[:3])
     logits = ours(batch.tokens, batch.shapes)
     total = torch.zeros(())
     start = 0
@@ -182,6 +182,12 @@ def test_logits_and_gradients_are_those_of_transformers(
         assert mine is not None
         assert other is not None
         torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-4)
+
+
+def test_the_shipped_weights_load_as_they_are() -> None:
+    from training.report import logit_difference
+
+    assert logit_difference(SHIPPED) < 1e-4
 
 
 def test_the_calming_term_is_the_squared_normaliser(tokenizer: Tokenizer) -> None:
@@ -230,7 +236,7 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_was_not(
     from training import train as train_module
 
     monkeypatch.setattr(train_module, "LOG_EVERY", 1)
-    config = TrainConfig(steps=4, tokens=200, parts=2, save_every=2, warm_up=2)
+    config = TrainConfig(steps=4, tokens=60, parts=2, save_every=2, warm_up=2)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for out in (whole, cut):
         out.mkdir()

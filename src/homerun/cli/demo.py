@@ -1,27 +1,59 @@
-"""`homerun demo`: the whole thing once, for a newcomer: a server, a request, an answer, an end."""
+"""`homerun demo`: the whole thing once, for a newcomer: a server, requests, answers, an end."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from homerun.cli.client import Client
+from homerun.cli.client import Client, run_path
 from homerun.cli.terminal import print_stream
 from homerun.errors import HomerunError
 from homerun.settings import Settings
 
 MODEL = "@cf/meta/llama-2-7b-chat-int8"
-REQUEST: dict[str, Any] = {
-    "messages": [
-        {"role": "system", "content": "You are a friendly assistant"},
-        {"role": "user", "content": "What is the origin of the phrase Hello, World"},
-    ],
-    "stream": True,
-}
 READY = "ready in"
+ACCOUNT = "your-account-id"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One request of the demo."""
+
+    title: str
+    messages: tuple[tuple[str, str], ...]
+    """(role, content) of each."""
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What else the request says."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The request as JSON, without its messages."""
+        return {"stream": True, **self.parameters}
+
+
+SCENES = (
+    Scene(
+        "A question",
+        (
+            ("system", "You are a friendly assistant"),
+            ("user", "What is the origin of the phrase Hello, World"),
+        ),
+    ),
+    Scene(
+        "A story, which its seed repeats",
+        (
+            ("system", "You are a friendly assistant"),
+            ("user", "Tell me a story about a dog who finds a key"),
+        ),
+        {"seed": 1},
+    ),
+)
 
 
 class DemoFailed(HomerunError):
@@ -29,7 +61,7 @@ class DemoFailed(HomerunError):
 
 
 def demo(settings: Settings) -> None:
-    """Starts a server, asks it, and stops it; on a terminal it stays up until Enter."""
+    """Starts a server, plays the scenes, stops it; on a terminal it stays up until Enter."""
     address = f"{settings.host}:{settings.port}"
     command = [sys.executable, "-m", "homerun", "serve", "--stand-in"]
     command += ["--host", settings.host, "--port", str(settings.port)]
@@ -43,14 +75,8 @@ def demo(settings: Settings) -> None:
     try:
         _wait_until_ready(server)
         client = Client(settings.host, settings.port, settings.token)
-        print(f"\n$ curl http://{address}/client/v4/accounts/your-account-id/ai/run/{MODEL} \\")
-        print("    -H 'Authorization: Bearer None' -X POST \\")
-        print('    -d \'{ "stream": true, "messages": [')
-        print('          { "role": "system", "content": "You are a friendly assistant" },')
-        print('          { "role": "user", "content": ', end="")
-        print('"What is the origin of the phrase Hello, World" }]}\'\n')
-        events = client.stream(MODEL, REQUEST, account="your-account-id")
-        print_stream(event.get("response") or "" for event in events)
+        for scene in SCENES:
+            _play(client, scene, address)
         name = _command_name()
         print(
             "\nThat was rookie, homerun's own small model, standing in for Llama 2. Go on with:\n"
@@ -69,6 +95,19 @@ def demo(settings: Settings) -> None:
     if server.returncode != 0:
         raise DemoFailed(f"the server ended with status {server.returncode}")
     print("The server has stopped.")
+
+
+def _play(client: Client, scene: Scene, address: str) -> None:
+    """Shows the request as a shell would take it, and the answer as it comes."""
+    messages = [{"role": role, "content": content} for role, content in scene.messages]
+    lines = ",\n          ".join(json.dumps(message) for message in messages)
+    rest = json.dumps(scene.body)[1:-1]
+    print(f"\n# {scene.title}")
+    print(f"$ curl http://{address}{run_path(ACCOUNT, MODEL)} \\")
+    print("    -H 'Authorization: Bearer None' -X POST \\")
+    print(f"    -d '{{{rest}, \"messages\": [\n          {lines}]}}'\n")
+    events = client.stream(MODEL, {**scene.body, "messages": messages}, ACCOUNT)
+    print_stream(event.get("response") or "" for event in events)
 
 
 def _command_name() -> str:
