@@ -122,6 +122,7 @@ def measure_llama_cpp(
         "random_gguf.py",
         case,
     )
+    vocabulary = json.loads(turns.shape_json(str(case.shape)))["vocab_size"]
     with llama_server(case, options, model, adapters=_gguf_adapters(case, options)) as port:
 
         def request(repeat: int, number: int) -> int:
@@ -131,7 +132,7 @@ def measure_llama_cpp(
                 for one in range(options.adapters)
             ]
             body = {
-                "prompt": rng.integers(400, 31000, case.context).tolist(),
+                "prompt": rng.integers(300, vocabulary, case.context).tolist(),
                 "n_predict": case.tokens,
                 "ignore_eos": True,
                 "cache_prompt": False,
@@ -167,7 +168,7 @@ def llama_server(
     for path in adapters:
         command += ["--lora", str(path)]
     libraries = {"LD_LIBRARY_PATH": str(options.llama_bin.resolve())}
-    with process(command, libraries) as server:
+    with process(command, libraries, quiet=True) as server:
         wait_until_ready(server, port, "/health")
         yield port
 
@@ -198,7 +199,7 @@ def measure_peft(case: turns.Case, rank: int, adapters: int) -> float:
     rates: list[float] = []
     with torch.inference_mode():
         for _ in range(case.repeat + 1):
-            ids = torch.randint(400, 31000, (case.batch, case.context))
+            ids = torch.randint(model.config.vocab_size, (case.batch, case.context))
             past = None
             began = time.perf_counter()
             for _ in range(case.tokens):

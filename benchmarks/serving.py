@@ -64,10 +64,13 @@ def homerun_server(
 
 @contextmanager
 def process(
-    command: list[str], environment: Mapping[str, str]
+    command: list[str], environment: Mapping[str, str], *, quiet: bool = False
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that is told to end afterwards."""
-    server = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    """A process that is told to end afterwards. `quiet`: its complaints are not shown."""
+    null = subprocess.DEVNULL
+    server = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=null, stderr=null if quiet else None
+    )
     try:
         yield server
     finally:
