@@ -20,6 +20,7 @@ from homerun.errors import (
     CheckpointError,
     ConfigurationError,
     ContextOverflow,
+    DownloadError,
     GenerationFailed,
     HomerunError,
     IncompleteRequest,
@@ -173,11 +174,18 @@ def test_every_class_has_its_row():
     }
     # The operator's errors never reach a caller in words.
     tested = {type(row[0]) for row in EVERY}
-    assert classes - tested == {HomerunError, CheckpointError, ConfigurationError}
+    operators = {CheckpointError, ConfigurationError, DownloadError}
+    assert classes - tested == {HomerunError, *operators}
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("a secret"), CheckpointError("/a/path"), HomerunError("a secret")]
+    "error",
+    [
+        ValueError("a secret"),
+        CheckpointError("/a/path"),
+        DownloadError("a token"),
+        HomerunError("a secret"),
+    ],
 )
 def test_what_is_ours_is_told_without_internals(error):
     assert describe(error, ID) == describe(GenerationFailed(), ID)
