@@ -14,6 +14,8 @@ import turns
 from safetensors.numpy import save_file
 from serving import MODEL
 
+from homerun.cli.client import run_path
+
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -63,6 +65,20 @@ def upload(port: int, name: str, folder: Path) -> None:
         )
         body = head.encode() + path.read_bytes() + f"\r\n--{mark}--\r\n".encode()
         send(port, f"{base}/{made}/finetune-assets", body, f"multipart/form-data; boundary={mark}")
+
+
+def generate(port: int, case: turns.Case, start: str, seed: int, lora: str | None) -> int:
+    """One request of about `case.context` tokens that begins with `start`: tokens generated."""
+    body: dict[str, Any] = {
+        "prompt": start + " x" * (case.context - len(start.split())),
+        "raw": True,
+        "max_tokens": case.tokens,
+        "seed": seed,
+    }
+    if lora is not None:
+        body["lora"] = lora
+    answer = post(port, run_path("local", MODEL), body)
+    return answer["result"]["usage"]["completion_tokens"]
 
 
 def post(port: int, path: str, body: Mapping[str, Any]) -> dict[str, Any]:

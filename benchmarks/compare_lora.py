@@ -29,17 +29,14 @@ from typing import Any
 
 import numpy as np
 import turns
-from adapters import TARGETS, post, upload, write_adapter
+from adapters import TARGETS, generate, post, upload, write_adapter
 from serving import (
-    MODEL,
     free_port,
     homerun_server,
     process,
     servable,
     wait_until_ready,
 )
-
-from homerun.cli.client import run_path
 
 Request = Callable[[int, int], int]
 """(round, number) -> generated tokens."""
@@ -99,16 +96,8 @@ def measure_homerun(
                 upload(port, f"adapter-{number}", directory / f"adapter-{number}")
 
         def request(repeat: int, number: int) -> int:
-            body: dict[str, Any] = {
-                "prompt": f"{repeat} {number}" + " x" * (case.context - 2),
-                "raw": True,
-                "max_tokens": case.tokens,
-                "seed": 1 + number,
-            }
-            if with_adapters:
-                body["lora"] = f"adapter-{number % options.adapters}"
-            answer = post(port, run_path("local", MODEL), body)
-            return answer["result"]["usage"]["completion_tokens"]
+            lora = f"adapter-{number % options.adapters}" if with_adapters else None
+            return generate(port, case, f"{repeat} {number}", 1 + number, lora)
 
         return together(case, request)
 

@@ -22,10 +22,8 @@ from typing import Any
 
 import numpy as np
 import turns
-from adapters import post, upload, write_adapter
-from serving import MODEL, homerun_server, servable
-
-from homerun.cli.client import run_path
+from adapters import generate, upload, write_adapter
+from serving import homerun_server, servable
 
 
 def main() -> None:
@@ -64,16 +62,8 @@ def measure(
             uploading = time.perf_counter() - began
 
             def request(number: int) -> int:
-                body: dict[str, Any] = {
-                    "prompt": f"{number}" + " x" * (case.context - 1),
-                    "raw": True,
-                    "max_tokens": case.tokens,
-                    "seed": 1 + number,
-                }
-                if count:
-                    body["lora"] = f"adapter-{drawn[number]}"
-                answer = post(port, run_path("local", MODEL), body)
-                return answer["result"]["usage"]["completion_tokens"]
+                lora = f"adapter-{drawn[number]}" if count else None
+                return generate(port, case, str(number), 1 + number, lora)
 
             with ThreadPoolExecutor(case.batch) as clients:
                 list(clients.map(request, range(case.batch)))  # warms up
