@@ -34,6 +34,12 @@ struct LoraPlace {
   int part_count;         // 0: nothing is added
 };
 
+// What an adapter adds to a row of a product: as LoraKernels::expand says.
+struct LoraRow {
+  const LoraPlace* place;  // null: nothing
+  const float* t;          // [place->ranks]
+};
+
 // Both are indexed by the dtype of the factors.
 struct LoraKernels {
   // Rows that `expand` takes at most.

@@ -42,7 +42,7 @@ class Scaling {
       add_group(row.row, panel, sum_groups_ - 1, reinterpret_cast<const std::int32_t*>(sums),
                 partial(row.row_of_chunk, panel - row.panel_begin), results);
       if (product_.rows.outliers[row.row].count) add_outliers(row.row, panel, results);
-      write_panel(product_, row.row, panel, results);
+      write_panel(product_, row, panel, results);
     }
   }
 
