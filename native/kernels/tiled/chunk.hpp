@@ -94,7 +94,9 @@ struct Cuts {
   }
 };
 
-// Calls finish.group_done(UnitSums) for each unit of rows, panel and group of K but the last;
+// Calls finish.begin_chunk(row, rows) at first, and finish.part_done(panel, panel_of_group, begin,
+// end) while these numbers of K of the panel are in the L1 cache;
+// finish.group_done(UnitSums) for each unit of rows, panel and group of K but the last;
 // then finish.write(RowSums) for each row and group of panels: a long piece of a row at a time,
 // because rows of a result often compete for a few sets of the caches.
 template <class Unit, class Finish>
@@ -111,6 +113,7 @@ class ChunkProduct {
     cuts_ = {length, group ? smaller(group, length) : length,
              units_ == 1 ? Unit::kPartAlone : Unit::kPart};
     span_ = parts_of(length, parts_of(length, smaller(length, kSpanBytes / rows)));
+    finish.begin_chunk(row, rows);
   }
 
   void run(int panel_begin, int panel_end) {
@@ -165,6 +168,7 @@ class ChunkProduct {
         k = stop;
       }
     }
+    finish_.part_done(panel, panel_of_group, begin / Unit::kNumberBytes, end / Unit::kNumberBytes);
   }
 
   const char* weights(int panel, int k) const {

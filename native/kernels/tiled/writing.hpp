@@ -37,6 +37,8 @@ inline void write_panel(const Product& product, const RowSums& row, int panel,
 struct Writing {
   const Product& product;
 
+  void begin_chunk(int, int) const {}
+  void part_done(int, int, int, int) const {}
   void group_done(const UnitSums&) const {}
   void write(const RowSums& row) const {
     const char* sums = row.sums;
