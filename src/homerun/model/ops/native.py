@@ -19,8 +19,11 @@ from homerun.model.ops.base import (
     AdapterWeight,
     Additions,
     AttentionPlan,
+    Layers,
+    LayerWeights,
     LinearWeight,
     Segment,
+    Step,
 )
 from homerun.model.packing import PackedMatrix
 
@@ -31,6 +34,28 @@ class NativeAdapter:
 
     handle: Any
     places: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class NativeLayers:
+    """All layers in one call: between single ones other threads would take the GIL again."""
+
+    handle: Any
+
+    def run(self, x: F32, step: Step) -> None:
+        cache = step.cache
+        self.handle.run(
+            x,
+            step.cosines,
+            step.sines,
+            cache.keys,
+            cache.values,
+            cache.dtype,
+            step.slots,
+            step.attention,
+            cache.scales,
+            step.adapters,
+        )
 
 
 class NativeOps:
@@ -73,6 +98,22 @@ class NativeOps:
         ]
         handle = self._native.Adapter(adapter.dtype, adapter.data, specs)
         return NativeAdapter(handle, frozenset(i for i, one in enumerate(specs) if one[2]))
+
+    def load_layers(
+        self, layers: Sequence[LayerWeights], eps: float, activation: Activation
+    ) -> Layers:
+        specs = [
+            (
+                layer.input_norm,
+                layer.qkv,
+                layer.output,
+                layer.post_attention_norm,
+                layer.gate_up,
+                layer.down,
+            )
+            for layer in layers
+        ]
+        return NativeLayers(self._native.DecoderLayers(specs, eps, activation))
 
     def plan_adapters(self, uses: Sequence[AdapterRows]) -> AdapterPlan:
         pairs: list[tuple[Any, I32]] = []
