@@ -1,4 +1,4 @@
-// The paged cache as Python made it, and what attention asks of a step; attention and layers take it.
+// The paged cache as Python made it, and what attention asks of a step. Attention and layers use it.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// The layers of a decoder for Python: checks shapes once per step, then leaves the GIL for all layers.
+// The layers of a decoder for Python: checks a step once, then leaves the GIL for all layers.
 #include "ops/layers.hpp"
 
 #include <nanobind/stl/optional.h>
@@ -16,7 +16,7 @@ namespace {
 
 using Norm = Input<float, 1>;
 
-// Keeps alive what it is made of. One step at a time: a second waits.
+// Keeps alive what it is made of, and the memory of a step.
 class DecoderLayers {
  public:
   // input_norm, qkv, output, post_attention_norm, gate_up, down.
@@ -74,8 +74,10 @@ class DecoderLayers {
       }
     }
     const GilReleased released;
-    const std::lock_guard mine(mutex_);
-    homerun::run_layers(layers_, step, x.data(), memory_);
+    // Not free during another step, nor ever in a child that was forked during one.
+    const std::unique_lock mine(mutex_, std::try_to_lock);
+    homerun::Scratch own;
+    homerun::run_layers(layers_, step, x.data(), mine ? memory_ : own);
   }
 
  private:
@@ -97,8 +99,8 @@ class DecoderLayers {
 void bind_layers(nb::module_& m) {
   using namespace nb::literals;
   nb::class_<DecoderLayers>(m, "DecoderLayers", "The layers of a decoder (native/ops/layers.hpp).")
-      .def(nb::init<std::vector<DecoderLayers::Spec>, float, const char*>(), "layers"_a, "eps"_a,
-           "activation"_a,
+      .def(nb::init<std::vector<DecoderLayers::Spec>, float, const char*>(),
+           "layers"_a.noconvert(), "eps"_a, "activation"_a,
            "layers: (input_norm, qkv, output, post_attention_norm, gate_up, down) of each.")
       .def("run", &DecoderLayers::run, "x"_a.noconvert(), "cosines"_a.noconvert(),
            "sines"_a.noconvert(), "keys"_a.noconvert(), "values"_a.noconvert(), "dtype"_a,

@@ -139,7 +139,8 @@ void bind_linear(nb::module_& m) {
   nb::class_<Linear>(m, "Linear",
                      "A matrix [n, k] packed in panels (native/kernels/linear.hpp). Its arrays are "
                      "used where they are and kept alive.")
-      .def(nb::init<const std::string&, int, int, Linear::Bytes, std::optional<Linear::Floats>, int, int>(),
+      .def(nb::init<const std::string&, int, int, Linear::Bytes, std::optional<Linear::Floats>, int,
+                    int>(),
            "dtype"_a, "n"_a, "k"_a, "panels"_a.noconvert(),
            "scales"_a.none().noconvert(), "weight_group"_a = 0,
            "activation_group"_a = 0)

@@ -1,8 +1,8 @@
 // Low-rank additions, on lanes: the same bytes on every instruction set, for any grouping of rows.
 #include "kernels/lora.hpp"
 
+#include "kernels/numbers.hpp"
 #include "kernels/parts.hpp"
-#include "lanes/lanes.hpp"
 
 namespace homerun::HOMERUN_ISA {
 namespace {
@@ -17,22 +17,13 @@ constexpr int kShrinkRows = 6, kExpandRows = 6, kExpandPanels = 2;
 constexpr int kShrinkRows = 1, kExpandRows = 2, kExpandPanels = 1;
 #endif
 
-constexpr int kMostRows = 288;
 // Numbers of B that are widened at once, for all rows: they stay in the L1 cache meanwhile.
 constexpr int kWidened = 8 << 10;
-// A row that is alone reads factors from memory as fast as it computes. It asks so many bytes ahead:
-// the hardware's own prefetch stops at the end of every 4 KiB page.
+// A row that is alone with its factors reads them from memory as fast as it computes. It asks so many
+// bytes ahead: the hardware's own prefetch stops at the end of every 4 KiB page. Where tiles have one
+// row anyway that would be asked again and again.
 constexpr int kAhead = 4 << 10;
-
-struct Float16 {
-  std::uint16_t bits;
-};
-struct BFloat16 {
-  std::uint16_t bits;
-};
-inline F load_factor(const float* p) { return load(p); }
-inline F load_factor(const Float16* p) { return load_fp16(&p->bits); }
-inline F load_factor(const BFloat16* p) { return load_bf16(&p->bits); }
+constexpr bool kAsksAhead = kShrinkRows > 1;
 
 template <int Numbers, class Factor>
 void ask_ahead(const Factor* from) {
@@ -42,7 +33,7 @@ void ask_ahead(const Factor* from) {
 
 template <class Factor>
 void widen(const Factor* from, std::size_t count, float* to) {
-  for (std::size_t i = 0; i < count; i += kLanes) store(to + i, load_factor(from + i));
+  for (std::size_t i = 0; i < count; i += kLanes) store(to + i, load_numbers(from + i));
 }
 
 // t[row][r] = (Σ_k a[r][k] · x[row][k]) · scalings[r] for Rows rows and Ranks ranks.
@@ -57,10 +48,10 @@ void shrink_tile(const Factor* a, const float* const* x, int k, const float* sca
     for (int r = 0; r < Ranks; r++) sums[row][r] = zero();
 
   const auto step = [&](auto load_x) {
-    if constexpr (Rows == 1) ask_ahead<Ranks * kLanes>(a);
+    if constexpr (kAsksAhead && Rows == 1) ask_ahead<Ranks * kLanes>(a);
     F factors[Ranks];
 #pragma GCC unroll 4
-    for (int r = 0; r < Ranks; r++) factors[r] = load_factor(a + r * kLanes);
+    for (int r = 0; r < Ranks; r++) factors[r] = load_numbers(a + r * kLanes);
 #pragma GCC unroll 8
     for (int row = 0; row < Rows; row++) {
       const F v = load_x(x[row]);
@@ -120,11 +111,11 @@ void add_panels(const Factor* b, int ranks, const float* const* t, float* const*
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; v++) sums[row][v] = zero();
   for (int r = 0; r < ranks; r++) {
-    if constexpr (Rows == 1) ask_ahead<Panels * kPanel>(b + r * Panels * kPanel);
+    if constexpr (kAsksAhead && Rows == 1) ask_ahead<Panels * kPanel>(b + r * Panels * kPanel);
     F factors[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; v++)
-      factors[v] = load_factor(b + v * kLanes / kPanel * ranks * kPanel + r * kPanel +
+      factors[v] = load_numbers(b + v * kLanes / kPanel * ranks * kPanel + r * kPanel +
                                v * kLanes % kPanel);
 #pragma GCC unroll 8
     for (int row = 0; row < Rows; row++) {
@@ -168,8 +159,8 @@ void expand(const LoraPart& part, int begin, int end, const float* const* t, int
             float* const* out) {
   begin = begin > part.first_column ? begin - part.first_column : 0;
   end = smaller(part.columns, end - part.first_column);
-  const float* first_t[kMostRows];
-  float* first_out[kMostRows];
+  const float* first_t[kMostLoraRows];
+  float* first_out[kMostLoraRows];
   for (int row = 0; row < rows; row++) {
     first_t[row] = t[row] + part.first_rank;
     first_out[row] = out[row] + part.first_column;
@@ -213,7 +204,6 @@ void fill_dtype(LoraKernels& kernels, DType dtype) {
 }  // namespace
 
 void fill(LoraKernels& kernels) {
-  kernels.most_rows = kMostRows;
   fill_dtype<float>(kernels, DType::fp32);
   fill_dtype<Float16>(kernels, DType::fp16);
   fill_dtype<BFloat16>(kernels, DType::bf16);

@@ -3,12 +3,6 @@
 #include <algorithm>
 
 namespace homerun {
-namespace {
-
-// Floats that fill whole cache lines: products may then be written past the caches.
-std::size_t whole_lines(std::size_t floats) { return round_up(floats, kLine / sizeof(float)); }
-
-}  // namespace
 
 void run_layers(const Layers& layers, const Step& step, float* x, Scratch& memory) {
   const Layer& any = layers.layers.front();

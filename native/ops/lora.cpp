@@ -10,8 +10,7 @@
 namespace homerun {
 namespace {
 
-// Rows of a kernel's call: what pointers on the stack are for.
-constexpr int kShrinkRows = 48, kExpandRows = 288;
+constexpr int kShrinkRows = 48;  // of a call: most of them then stay in the L2 cache
 
 // A · x of the rows. For who has the turn.
 Scratch& workspace() {
@@ -113,16 +112,15 @@ const LoraRow* LoraProduct::by_row(int n) {
 void LoraProduct::expand(int row_begin, int row_end, int begin, int end, float* out,
                          std::size_t stride) const {
   const LoraKernels& lora = kernels().lora;
-  const int most_rows = std::min(lora.most_rows, kExpandRows);
   for (const Segment& segment : segments_) {
     const LoraPlace& place = *segment.place;
     const std::int32_t* last = segment.rows + segment.count;
     const std::int32_t* row = std::lower_bound(segment.rows, last, first_row_ + row_begin);
     last = std::lower_bound(row, last, first_row_ + row_end);
     while (row < last) {
-      const int rows = std::min(most_rows, static_cast<int>(last - row));
-      const float* t[kExpandRows];
-      float* results[kExpandRows];
+      const int rows = std::min(kMostLoraRows, static_cast<int>(last - row));
+      const float* t[kMostLoraRows];
+      float* results[kMostLoraRows];
       for (int i = 0; i < rows; i++, row++) {
         t[i] = t_ + segment.t + std::size_t(row - segment.rows) * place.ranks;
         results[i] = out + (*row - first_row_) * stride;

@@ -1,6 +1,8 @@
 """All layers in one native call: the bytes of the single operations, which are its definition."""
 
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,29 @@ def norm(width: int) -> Any:
     return np.ones(width, np.float32)
 
 
+def test_a_child_forked_during_a_step_can_compute(tmp_path: Path) -> None:
+    program = f"""
+import os, sys, threading, time
+from pathlib import Path
+from homerun.model.loader import load_model
+from homerun.model.ops.native import NativeOps
+from tests.model.sequences import Sequences
+model = load_model(Path({str(write_checkpoint(tmp_path, "llama"))!r}), dtype="int8", ops=NativeOps())
+expected = Sequences(model, [[1, 2, 3]]).run_alone()[0].tobytes()
+def work():
+    while True: Sequences(model, [[4] * 400]).run_alone()
+threading.Thread(target=work, daemon=True).start()
+for _ in range(10):
+    time.sleep(0.01)
+    child = os.fork()
+    if child == 0:
+        os._exit(Sequences(model, [[1, 2, 3]]).run_alone()[0].tobytes() != expected)
+    assert os.waitpid(child, 0)[1] == 0
+os._exit(0)
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
 def test_bad_arguments() -> None:
     """One head of 8 beside one KV head, hidden 16, intermediate 24."""
     fitting = (norm(16), linear(24, 16), linear(16, 8), norm(16), linear(48, 16), linear(16, 24))
@@ -101,6 +126,9 @@ def test_bad_arguments() -> None:
         layer = (*fitting[:place], wrong, *fitting[place + 1 :])
         with pytest.raises(ValueError, match="do not fit together"):
             make([layer], 1e-5, "silu")  # type: ignore[list-item]
+    for wrong in (norm(16).astype(np.float64), np.ones(32, np.float32)[::2]):
+        with pytest.raises(TypeError):
+            make([(wrong, *fitting[1:])], 1e-5, "silu")
     with pytest.raises(TypeError, match="are Linear"):
         make([(norm(16), None, *fitting[2:])], 1e-5, "silu")  # type: ignore[list-item]
     layers = make([fitting], 1e-5, "silu")
@@ -133,6 +161,26 @@ def test_bad_arguments() -> None:
     ]:
         with pytest.raises(ValueError, match=message):
             layers.run(**good | change)
+    read_only = np.zeros((2, 16), np.float32)
+    read_only.flags.writeable = False
+    for x in (read_only, np.zeros((2, 16)), np.zeros((16, 2), np.float32).T):
+        with pytest.raises(TypeError):
+            layers.run(**good | {"x": x})
+    segment.block_table = np.ones(1, np.int32)  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="block number is beyond"):
+        layers.run(**good | {"plan": _native.AttentionPlan([segment], 16)})
+    data = np.zeros(4096, np.uint8)
+    empty = (16, 0, [])
+    for message, places, rows in [
+        ("no such place", [empty], [0]),
+        ("not the product's k", [(17, 0, [(1, 1.0, 0, 4, 0)]), *[empty] * 3], [0]),
+        ("columns that the product has not", [(16, 0, [(1, 1.0, 0, 25, 0)]), *[empty] * 3], [0]),
+        ("rows that the product has not", [empty] * 4, [2]),
+    ]:
+        adapter = _native.Adapter("bf16", data, places)  # type: ignore[arg-type]
+        plan = _native.AdapterPlan([(adapter, np.array(rows, np.int32))])
+        with pytest.raises(ValueError, match=message):
+            layers.run(**good | {"adapters": plan})
 
 
 def rows_of_one() -> dict[str, Any]:

@@ -2,32 +2,13 @@
 // are written once. The same chains as LoraKernels::expand, and so the same bytes.
 #pragma once
 
-#include <immintrin.h>
-
 #include "kernels/lora.hpp"
+#include "kernels/numbers.hpp"
 
 namespace homerun::HOMERUN_ISA::tiled {
 namespace {
 
 constexpr int kGroupPanels = 16;  // that wait together
-
-struct Float16 {
-  std::uint16_t bits[16];
-};
-struct BFloat16 {
-  std::uint16_t bits[16];
-};
-struct Float32 {
-  float numbers[16];
-};
-inline __m512 load_factors(const Float32* p) { return _mm512_loadu_ps(p->numbers); }
-inline __m512 load_factors(const Float16* p) {
-  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p->bits)));
-}
-inline __m512 load_factors(const BFloat16* p) {
-  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p->bits));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
-}
 
 class Additions {
  public:
@@ -52,10 +33,10 @@ class Additions {
       if (end < panel + kPanels) end = panel + 1;
       float* to = made_rows_ + (panel - panel_begin) * kPanel;
       if (!part)
-        add_nothing(rows, to);
+        add_nothing(rows, end - panel, to);
       else if (widened && part->ranks <= kWidenedRanks)
-        add_rows(reinterpret_cast<const Float32*>(widened_ + (panel - panel_begin) * kWidenedPanel),
-                 kWidenedPanel, *part, row, rows, end - panel, to);
+        add_rows(widened_ + (panel - panel_begin) * kWidenedPanel, kWidenedPanel, *part, row, rows,
+                 end - panel, to);
       else
         add_factors(place.dtype, *part, panel, row, rows, end - panel, to);
       panel = end;
@@ -85,10 +66,10 @@ class Additions {
   template <class Use>
   static void with_factors(DType dtype, const LoraPart& part, int panel, const Use& use) {
     const std::size_t first =
-        std::size_t(panel - part.first_column / kPanel) * part.ranks * (kPanel / kVector);
+        std::size_t(panel - part.first_column / kPanel) * part.ranks * kPanel;
     if (dtype == DType::fp16) return use(static_cast<const Float16*>(part.b) + first);
     if (dtype == DType::bf16) return use(static_cast<const BFloat16*>(part.b) + first);
-    use(static_cast<const Float32*>(part.b) + first);
+    use(static_cast<const float*>(part.b) + first);
   }
 
   void widen(const LoraPlace& place, int panel_begin, int panel_end) {
@@ -97,8 +78,8 @@ class Additions {
       if (!part || part->ranks > kWidenedRanks) continue;
       float* to = widened_ + (panel - panel_begin) * kWidenedPanel;
       with_factors(place.dtype, *part, panel, [&](const auto* from) {
-        for (int i = 0; i < part->ranks * kPanel / kVector; i++)
-          _mm512_store_ps(to + i * kVector, load_factors(from + i));
+        for (int i = 0; i < part->ranks * kPanel; i += kVector)
+          store(to + i, load_numbers(from + i));
       });
     }
     widened_place_ = &place;
@@ -106,10 +87,9 @@ class Additions {
   }
 
   // What changes no number when it is added.
-  static void add_nothing(int rows, float* to) {
+  static void add_nothing(int rows, int panels, float* to) {
     for (int i = 0; i < rows; i++)
-      for (int v = 0; v < kPanel; v += kVector)
-        _mm512_store_ps(to + i * kMade + v, _mm512_set1_ps(-0.0f));
+      for (int v = 0; v < panels * kPanel; v += kVector) store(to + i * kMade + v, set(-0.0f));
   }
 
   void add_factors(DType dtype, const LoraPart& part, int panel, int row, int rows, int panels,
@@ -133,29 +113,29 @@ class Additions {
 
   template <int Rows, int Panels, class Factors>
   void add(const Factors* from, int stride, const LoraPart& part, int row, float* to) const {
-    __m512 sums[Rows][2 * Panels];
+    F sums[Rows][2 * Panels];
 #pragma GCC unroll 3
     for (int i = 0; i < Rows; i++)
 #pragma GCC unroll 8
-      for (int v = 0; v < 2 * Panels; v++) sums[i][v] = _mm512_setzero_ps();
+      for (int v = 0; v < 2 * Panels; v++) sums[i][v] = zero();
     const float* t[Rows];
     for (int i = 0; i < Rows; i++) t[i] = rows_[row + i].t + part.first_rank;
     for (int r = 0; r < part.ranks; r++) {
-      __m512 s[Rows];
+      F s[Rows];
 #pragma GCC unroll 3
-      for (int i = 0; i < Rows; i++) s[i] = _mm512_set1_ps(t[i][r]);
+      for (int i = 0; i < Rows; i++) s[i] = set(t[i][r]);
 #pragma GCC unroll 8
       for (int v = 0; v < 2 * Panels; v++) {
-        const __m512 factors = load_factors(from + v / 2 * (stride / kVector) + 2 * r + v % 2);
+        const F factors = load_numbers(from + v / 2 * stride + r * kPanel + v % 2 * kVector);
 #pragma GCC unroll 3
-        for (int i = 0; i < Rows; i++) sums[i][v] = _mm512_fmadd_ps(s[i], factors, sums[i][v]);
+        for (int i = 0; i < Rows; i++) sums[i][v] = fma(s[i], factors, sums[i][v]);
       }
     }
 #pragma GCC unroll 3
     for (int i = 0; i < Rows; i++)
 #pragma GCC unroll 8
       for (int v = 0; v < 2 * Panels; v++)
-        _mm512_store_ps(to + i * kMade + v * kVector, sums[i][v]);
+        store(to + i * kMade + v * kVector, sums[i][v]);
   }
 
   const LoraRow* rows_;

@@ -26,9 +26,9 @@ class Scaling {
         row_groups_(groups(weight_, weight_.activation_group)),
         channel_groups_(groups(weight_, weight_.weight_group)) {}
 
-  void begin_chunk(int row, int rows) const { outlier_weights_.begin(product_, row, rows); }
+  void begin_chunk(int row, int rows) const { memory_.outlier_weights.begin(product_, row, rows); }
   void part_done(int panel, int panel_of_group, int begin, int end) const {
-    outlier_weights_.take(product_, panel, panel_of_group, begin, end);
+    memory_.outlier_weights.take(product_, panel, panel_of_group, begin, end);
   }
 
   void group_done(const UnitSums& unit) const {
@@ -54,7 +54,7 @@ class Scaling {
 
  private:
   float* partial(int row_of_chunk, int panel_of_group) const {
-    return partial_ + (panel_of_group * kChunkRows + row_of_chunk) * kPanel;
+    return memory_.partial + (panel_of_group * kChunkRows + row_of_chunk) * kPanel;
   }
 
   // results = what the groups of K before have added up to, plus the sums of this group.
@@ -81,7 +81,7 @@ class Scaling {
       const __m512 value = _mm512_set1_ps(outliers.value[i]);
       for (int h = 0; h < 2; h++) {
         const __m512 weights =
-            outlier_weights_.weights(row.row_of_chunk, i, panel - row.panel_begin, h);
+            memory_.outlier_weights.weights(row.row_of_chunk, i, panel - row.panel_begin, h);
         const __m512 product = _mm512_mul_ps(weights, _mm512_loadu_ps(scales + h * kHalf));
         results[h] = _mm512_add_ps(results[h], _mm512_mul_ps(value, product));
       }
@@ -91,9 +91,17 @@ class Scaling {
   const Product& product_;
   const LinearWeight& weight_;
   const int sum_groups_, row_groups_, channel_groups_;
-  // Both one chunk after the other. What the groups of K so far add up to is in the second.
-  mutable OutlierWeights outlier_weights_;
-  alignas(64) mutable float partial_[kGroupPanels * kChunkRows * kPanel];
+  // Of one chunk after the other. Too large for the stacks of some systems' threads.
+  struct Memory {
+    OutlierWeights outlier_weights;
+    // What the groups of K so far add up to.
+    alignas(64) float partial[kGroupPanels * kChunkRows * kPanel];
+  };
+  static Memory& memory() {
+    static thread_local Memory one;
+    return one;
+  }
+  Memory& memory_ = memory();
 };
 
 }  // namespace

@@ -77,8 +77,7 @@ class Decoder:
         cosines, sines = self._rope.rotations(batch.positions, batch.rope_variants)
         plan = ops.plan_attention(batch.segments, cache.block_size)
         adapters = ops.plan_adapters(batch.adapters) if batch.adapters else None
-        places = frozenset(place for use in batch.adapters for place in use.adapter.places)
-        step = Step(cosines, sines, cache, batch.slots, plan, adapters, places)
+        step = Step(cosines, sines, cache, batch.slots, plan, adapters)
         # A sequence may run into infinities of its own; the others must not notice.
         with np.errstate(over="ignore", invalid="ignore"):
             x = ops.embed(self._weights.embedding, batch.token_ids, self._weights.embedding_scale)

@@ -51,11 +51,6 @@ class AttentionPlan(Protocol):
 class AdapterWeight(Protocol):
     """An adapter's factors in the layout an implementation wants."""
 
-    @property
-    def places(self) -> frozenset[int]:
-        """Where it adds something, see `model.lora`."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class AdapterRows:
@@ -72,7 +67,7 @@ class AdapterPlan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """What the adapters of a batch add to one product."""
+    """What the adapters of a batch add to one product; some of them perhaps nothing."""
 
     plan: AdapterPlan
     place: int
@@ -105,8 +100,7 @@ class Step:
     """int64 [M], see `Ops.rotate_and_store`."""
     attention: AttentionPlan
     adapters: AdapterPlan | None
-    places: frozenset[int] = frozenset()
-    """Where the adapters add something."""
+    """None where no row uses one."""
 
 
 class Layers(Protocol):

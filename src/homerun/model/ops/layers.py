@@ -36,6 +36,4 @@ class OneByOne:
 
 
 def _additions(step: Step, place: int) -> Additions | None:
-    if step.adapters is None or place not in step.places:
-        return None
-    return Additions(step.adapters, place)
+    return None if step.adapters is None else Additions(step.adapters, place)

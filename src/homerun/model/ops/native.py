@@ -33,7 +33,6 @@ class NativeAdapter:
     """An adapter of the extension."""
 
     handle: Any
-    places: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +95,7 @@ class NativeOps:
             )
             for place in adapter.places
         ]
-        handle = self._native.Adapter(adapter.dtype, adapter.data, specs)
-        return NativeAdapter(handle, frozenset(i for i, one in enumerate(specs) if one[2]))
+        return NativeAdapter(self._native.Adapter(adapter.dtype, adapter.data, specs))
 
     def load_layers(
         self, layers: Sequence[LayerWeights], eps: float, activation: Activation
