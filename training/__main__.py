@@ -1,4 +1,4 @@
-"""Knows the order generate, tokenizer, train, export, evaluate; refuses to do any of them."""
+"""Knows the order tokenizer, train, export, adapters, evaluate; refuses to do any of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.corpus import conversations
 from training.tokenizer import train_tokenizer
 from training.train import TrainConfig, train
 
-STAGES = ("tokenizer", "train", "export", "evaluate")
+STAGES = ("tokenizer", "train", "export", "adapters", "evaluate")
 TOKENIZER_SEED = 5
 TOKENIZER_CONVERSATIONS = 40_000
 
@@ -46,10 +46,14 @@ def main() -> None:
         from training.export import export_checkpoint
 
         export_checkpoint(out / "state.pt", out / "tokenizer.json", checkpoint)
+    if "adapters" in options.stages:
+        from training.adapters import train_adapters
+
+        train_adapters(checkpoint, out / "adapters")
     if "evaluate" in options.stages:
         from training.evaluate import evaluate
 
-        evaluate(checkpoint, out / "log.jsonl", options.report)
+        evaluate(checkpoint, out / "adapters", out / "log.jsonl", options.report)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from homerun.engine.lane import Lane, LaneLimits
-from homerun.engine.runner import Runner
-from homerun.engine.sequence import EngineRequest, Event, Failed, Produced
+from homerun.engine.lane import LaneLimits
+from homerun.engine.sequence import AdapterRef, EngineRequest, Event, Failed, Produced
+from homerun.model.adapter_checkpoint import WEIGHTS_FILE, AdapterCheckpoint
+from homerun.model.adapter_config import CONFIG_FILE
+from homerun.model.adapter_file import write_adapter_file
 from homerun.model.dtypes import kv_dtype_for
-from homerun.model.kv_cache import KVCache
 from homerun.model.loader import load_model
+from homerun.service.models import make_lane
+from homerun.service.packed_adapters import NO_LIMITS
 from homerun.types import SamplingParams
 from training.batches import encode_prompt
 from training.corpus import END
@@ -35,15 +40,19 @@ class Speaker:
         limits = LaneLimits(
             num_blocks=8192, max_batch_tokens=512, max_sequences=_ROWS, queue_timeout=1e9
         )
-        cache = KVCache(self.model.config, limits.num_blocks, limits.block_size, kv_dtype)
-        runner = Runner(self.model, cache)
-        self._lane = Lane("rookie", runner, f"{self.model.revision}/{kv_dtype}", limits)
+        self._lane = make_lane("rookie", self.model, kv_dtype, limits, adapter_memory=1 << 30)
+        self._scratch = tempfile.TemporaryDirectory()
 
     def answer(
-        self, talks: Iterable[Turns], temperature: float = 0.0, limit: int = LIMIT
+        self,
+        talks: Iterable[Turns],
+        temperature: float = 0.0,
+        limit: int = LIMIT,
+        adapter: Path | None = None,
     ) -> list[str]:
-        """The answer of each prompt, of at most `limit` tokens."""
+        """The answer of each prompt, of at most `limit` tokens; `adapter` is a PEFT directory."""
         said: dict[str, list[int]] = {}
+        packed = None if adapter is None else self._pack(adapter)
 
         def tell(event: Event) -> None:
             if isinstance(event, Failed):
@@ -62,8 +71,17 @@ class Speaker:
                 sampling=SamplingParams(temperature=temperature),
                 seed=number,
                 stop_ids=frozenset({END}),
+                adapter=packed,
             )
             self._lane.add(request, time.monotonic())
         while self._lane.busy:
             self._lane.step(tell)
         return [self.tokenizer.decode(ids) for ids in said.values()]
+
+    def _pack(self, adapter: Path) -> AdapterRef:
+        config, weights = adapter / CONFIG_FILE, adapter / WEIGHTS_FILE
+        checkpoint = AdapterCheckpoint.open(config, weights, self.model.config, NO_LIMITS)
+        version = hashlib.sha256(weights.read_bytes()).hexdigest()
+        path = Path(self._scratch.name) / version
+        write_adapter_file(path, self.model.config, checkpoint.factors, version=version)
+        return AdapterRef(version, path, path.stat().st_size)

@@ -122,6 +122,20 @@ class ExactCheck:
 
 
 @dataclass(frozen=True)
+class OneLabelCheck:
+    """The answer is one of the labels and nothing else, and the right one."""
+
+    label: str
+    labels: tuple[str, ...]
+
+    def __call__(self, answer: str) -> Result:
+        return {
+            "adapter style": (int(answer in self.labels), 1),
+            "adapter label": (int(answer == self.label), 1),
+        }
+
+
+@dataclass(frozen=True)
 class HasCheck:
     """The answer has all of `wanted` as whole words and none of `others`."""
 

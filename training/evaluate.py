@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from training import report
+from training.adapters import BASE, TARGET, answers_through_peft
 from training.answers import Speaker
-from training.skills import SKILLS, Item, items
+from training.skills import ADAPTERS, SKILLS, Item, adapter_items, items
 
-SHIPPED = Path("src/homerun/data/rookie")
 QUESTIONS = 200
 
 
@@ -41,13 +42,34 @@ class Scores:
         return right / max(1, of)
 
 
-def ask(speaker: Speaker, questions: list[Item]) -> Scores:
-    """Greedy answers to all questions, scored."""
+def score(questions: list[Item], answers: list[str]) -> Scores:
+    """Answers to all questions, scored."""
     scores = Scores()
-    answers = speaker.answer(item.turns for item in questions)
     for item, said in zip(questions, answers, strict=True):
         scores.add(item, said)
     return scores
+
+
+def ask(speaker: Speaker, questions: list[Item], adapter: Path | None = None) -> Scores:
+    """The engine's greedy answers to all questions, scored."""
+    answers = speaker.answer((item.turns for item in questions), adapter=adapter)
+    return score(questions, answers)
+
+
+def ask_adapters(
+    folder: Path, adapters: Path, speakers: Mapping[str, Speaker], count: int
+) -> dict[str, dict[str, Scores]]:
+    """For each adapter, the scores with it and without it; for "with", those of PEFT as well."""
+    result: dict[str, dict[str, Scores]] = {}
+    for name in ADAPTERS:
+        questions = adapter_items(name, count)
+        scores = {
+            f"with, {how}": ask(one, questions, adapters / name) for how, one in speakers.items()
+        }
+        scores |= {f"without, {how}": ask(one, questions) for how, one in speakers.items()}
+        said = answers_through_peft(folder, adapters / name, [item.turns for item in questions])
+        result[name] = {**scores, "with, PEFT in float32": score(questions, said)}
+    return result
 
 
 def all_questions(count: int) -> list[Item]:
@@ -71,12 +93,16 @@ def misses_by_kind(scores: Scores) -> dict[str, int]:
     return dict(counts)
 
 
-def evaluate(folder: Path, log: Path, target: Path, count: int = QUESTIONS) -> None:
-    """Asks everything in float16 and int8, prints the tables and writes the report to `target`."""
+def evaluate(folder: Path, adapters: Path, log: Path, target: Path, count: int = QUESTIONS) -> None:
+    """Asks everything in float16 and int8, prints the tables and writes the report to `target`.
+
+    Without the folder `adapters` the report has no part about them.
+    """
     questions = all_questions(count)
-    stored = Speaker(folder)
-    by_dtype = {"float16": ask(stored, questions), "int8": ask(Speaker(folder, "int8"), questions)}
-    text = report.render(folder, log, by_dtype, stored)
+    speakers = {"float16": Speaker(folder), "int8": Speaker(folder, "int8")}
+    by_dtype = {how: ask(one, questions) for how, one in speakers.items()}
+    of_adapters = ask_adapters(folder, adapters, speakers, count) if adapters.is_dir() else {}
+    text = report.render(folder, adapters, log, by_dtype, of_adapters, speakers["float16"])
     print(text)
     target.write_text(text + "\n", encoding="utf-8")
     if log.parent.is_dir():
@@ -86,12 +112,13 @@ def evaluate(folder: Path, log: Path, target: Path, count: int = QUESTIONS) -> N
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, default=SHIPPED)
+    parser.add_argument("--checkpoint", type=Path, default=BASE)
+    parser.add_argument("--adapters", type=Path, default=TARGET)
     parser.add_argument("--log", type=Path, default=Path("build/rookie/log.jsonl"))
     parser.add_argument("--report", type=Path, default=Path("training/report.md"))
     parser.add_argument("--count", type=int, default=QUESTIONS, help="questions of each skill")
     options = parser.parse_args()
-    evaluate(options.checkpoint, options.log, options.report, options.count)
+    evaluate(options.checkpoint, options.adapters, options.log, options.report, options.count)
 
 
 if __name__ == "__main__":

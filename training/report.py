@@ -9,6 +9,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
 
+from homerun.service.library import Library
 from training.answers import Speaker, Turns
 from training.batches import collate, encode, encode_prompt
 from training.corpus import conversations
 from training.export import load_checkpoint
-from training.skills import FREE_PROMPTS, TARGETS
+from training.skills import ADAPTERS, FREE_PROMPTS, TARGETS
 from training.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def perplexity_by_position(folder: Path, count: int = 3000) -> list[tuple[str, i
     ]
 
 
-def start_seconds(folder: Path, dtype: str, runs: int = 5) -> float:
+def start_seconds(folder: Path, dtype: str | None, runs: int = 5) -> float:
     """Median seconds to load the weights in a process of its own, its imports not counted."""
     code = (
         "import time, pathlib; from homerun.model.loader import load_model\n"
@@ -101,6 +103,12 @@ def start_seconds(folder: Path, dtype: str, runs: int = 5) -> float:
     command = [sys.executable, "-c", code]
     times = [float(subprocess.check_output(command, text=True)) for _ in range(runs)]
     return statistics.median(times)
+
+
+def packed_start_seconds(folder: Path, dtype: str) -> float:
+    """The same for the weights as an import packs them."""
+    with tempfile.TemporaryDirectory() as home:
+        return start_seconds(Library(Path(home)).add("rookie", folder, dtype).directory, None)
 
 
 def _percent(scores: Scores, measure: str) -> str:
@@ -116,6 +124,30 @@ def _skills(by_dtype: Mapping[str, Scores]) -> list[str]:
         cells = [_percent(scores, measure) for scores in by_dtype.values()]
         lines.append(f"| {measure} | {target} | {' | '.join(cells)} |")
     return lines
+
+
+def _adapters(adapters: Path, scores: Mapping[str, Mapping[str, Scores]]) -> list[str]:
+    """The part about the adapters; `scores` by adapter, then by what answered."""
+    names = list(next(iter(scores.values())))
+    rows = [
+        f"| {adapter} | {measure} | {' | '.join(_percent(one, measure) for one in how.values())} |"
+        for adapter, how in scores.items()
+        for measure in next(iter(how.values())).counts
+    ]
+    size = sum(path.stat().st_size for path in adapters.rglob("*") if path.is_file())
+    return [
+        "## Adapters",
+        "",
+        "Held-out questions of the two adapters' own kind, to rookie with the adapter and without "
+        'it. "adapter style": the answer is pirate speech, or a label and nothing else; '
+        '"adapter label": it is the right label. Targets: style in 95 % of the answers with, in '
+        f"none without. Both adapters together: {size / 1e6:.1f} MB.",
+        "",
+        f"| adapter | measure | {' | '.join(names)} |",
+        "|---" * (2 + len(names)) + "|",
+        *rows,
+        "",
+    ]
 
 
 def _curve(log: Path) -> list[str]:
@@ -144,7 +176,14 @@ def _talk(turns: Turns, **answers: str) -> list[str]:
     return [*shown, "---", ""]
 
 
-def render(folder: Path, log: Path, by_dtype: Mapping[str, Scores], speaker: Speaker) -> str:
+def render(
+    folder: Path,
+    adapters: Path,
+    log: Path,
+    by_dtype: Mapping[str, Scores],
+    of_adapters: Mapping[str, Mapping[str, Scores]],
+    speaker: Speaker,
+) -> str:
     """The whole report as Markdown. `by_dtype` are the scores of the skills' questions."""
     size = sum(path.stat().st_size for path in folder.iterdir())
     parameters = sum(weight.numel() for weight in load_checkpoint(folder).parameters())
@@ -155,6 +194,10 @@ def render(folder: Path, log: Path, by_dtype: Mapping[str, Scores], speaker: Spe
         *(
             (f"loading the weights in {dtype}", f"{1000 * start_seconds(folder, run):.0f} ms")
             for dtype, run in (("float16", "fp16"), ("int8", "int8"))
+        ),
+        (
+            "loading the weights, packed before in int8",
+            f"{1000 * packed_start_seconds(folder, 'int8'):.0f} ms",
         ),
         ("largest logit difference to transformers", f"{logit_difference(folder):.1e}"),
     ]
@@ -171,6 +214,7 @@ def render(folder: Path, log: Path, by_dtype: Mapping[str, Scores], speaker: Spe
         "",
         *_skills(by_dtype),
         "",
+        *(_adapters(adapters, of_adapters) if of_adapters else []),
         "## The model",
         "",
         "| measure | value |",
@@ -203,4 +247,9 @@ def render(folder: Path, log: Path, by_dtype: Mapping[str, Scores], speaker: Spe
     lines += ["## Sample answers", ""]
     for turns, said, other in zip(SAMPLES, greedy, warm, strict=True):
         lines += _talk(turns, greedy=said, temperature_0_6=other)
+    for name in ADAPTERS if of_adapters else ():
+        lines += [f"## Sample answers with the adapter {name}", ""]
+        said = speaker.answer(SAMPLES, adapter=adapters / name)
+        for turns, text in zip(SAMPLES, said, strict=True):
+            lines += _talk(turns, greedy=text)
     return "\n".join(lines).rstrip()

@@ -63,6 +63,7 @@ class FakeGeneration:
         self._inference = inference
         self.model = MODEL
         self.stand_in = None
+        self.has_adapter = False
         self.arithmetic = "0/reference/fp32/fp32/0123456789ab"
         self.seed = 11
         self.queued_seconds = 0.0

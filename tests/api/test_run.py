@@ -33,15 +33,17 @@ from homerun.types import (
 
 ID = "63371b53-4237-44f1-baec-b690284ac214"
 INT8 = "@cf/meta/llama-2-7b-chat-int8"
+ROOKIE = "@homerun/rookie"
 GEMMA_2B = "@cf/google/gemma-2b-it-lora"
 FINISHED = Finished(FinishReason.STOP, Usage(5, 3, cached_tokens=1))
 FOREVER = "wait"
 
 
 class FakeGeneration:
-    def __init__(self, items, stand_in=None):
+    def __init__(self, items, stand_in=None, has_adapter=False):
         self._items = items
         self.stand_in = stand_in
+        self.has_adapter = has_adapter
         self.arithmetic = "0/avx2/int8/bf16/0123456789ab"
         self.seed = 7
         self.queued_seconds = 0.002
@@ -67,8 +69,8 @@ class FakeGeneration:
 class FakeInference:
     """Starts one generation of `items`; `refusal` is raised instead, `FOREVER` never starts."""
 
-    def __init__(self, *items, refusal=None, stand_in=None):
-        self.generation = FakeGeneration(items, stand_in)
+    def __init__(self, *items, refusal=None, stand_in=None, has_adapter=False):
+        self.generation = FakeGeneration(items, stand_in, has_adapter)
         self.refusal = refusal
         self.calls = []
         self.starting = asyncio.Event()
@@ -160,6 +162,16 @@ def test_a_stream():
     assert json.loads(last.removeprefix("data: "))["usage"]["total_tokens"] == 8
     assert inference.calls[0][0].messages == (Message("u", "x"),)
     assert (record.stream, record.completion_tokens, record.internal_code) == (True, 3, None)
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "has_adapter", "said"),
+    [(None, True, None), (ROOKIE, False, "not applied"), (ROOKIE, True, None)],
+)
+def test_an_adapter_that_is_left_alone_is_told(stand_in, has_adapter, said):
+    inference = FakeInference(FINISHED, stand_in=stand_in, has_adapter=has_adapter)
+    answer, _ = post(inference, {"prompt": "x", "lora": "mine"})
+    assert answer.headers.get("homerun-lora") == said
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,24 @@ def test_two_files_in_any_order_and_accounts(adapters: Command, tmp_path: Path):
     assert '"public": 1' in adapters.ok("show", "homerun-public-x", "--account", "team", "--json")
 
 
+def test_adapters_that_come_with_homerun(adapters: Command, tmp_path: Path):
+    names = ["homerun-public-pirate", "homerun-public-label"]
+    assert "list --public" in adapters.ok("list")
+    _, *rows = adapters.ok("list", "--public").splitlines()
+    assert [row.split()[:2] for row in rows] == [[name, "ready"] for name in names]
+    listed = json.loads(adapters.ok("list", "--public", "--json"))
+    assert [one["name"] for one in listed] == names
+    assert json.loads(adapters.ok("show", names[0], "--json")) == listed[0]
+    adapters.ok("export", names[0], tmp_path / "out")
+    adapters.ok("add", "mine", "--model", ROOKIE, tmp_path / "out")
+    mine = json.loads(adapters.ok("show", "mine", "--json"))
+    assert mine["version"] == listed[0]["version"]
+    assert "comes with homerun and stays" in adapters.refused("rm", names[0])
+    assert "exists already" in adapters.refused(
+        "add", names[0], "--public", "--model", ROOKIE, tmp_path / "out"
+    )
+
+
 def test_bases_that_are_served_from_elsewhere(adapters: Command, tmp_path: Path):
     checkpoint = write_checkpoint(tmp_path / "base", "gemma")
     source = write_adapter(tmp_path / "peft", read_config(checkpoint))

@@ -209,6 +209,11 @@ def test_demo(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Hello, World" in done.stdout
     assert "homerun run" in done.stdout
+    # The answers of a model that was trained for this; what it says of Hello, World is free.
+    assert '\n{"name":"Clara Weber","town":"Ulm","nights":3}\n' in done.stdout
+    assert '\n{"name":"get_weather","arguments":{"city":"Oslo"}}\n' in done.stdout
+    pirate = done.stdout.rpartition("homerun-public-pirate")[2]
+    assert re.search(r"\b(arr|matey|ahoy|aye|avast|ye|yer)\b", pirate, re.IGNORECASE), pirate
     with socket.socket() as probe:  # nothing is left running
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 

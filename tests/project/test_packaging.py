@@ -63,6 +63,18 @@ def test_downloads_add_nothing_to_the_base_install() -> None:
         assert requirement.specifier.contains(version) == (hub.NEEDED_VERSION <= parts < (3,))
 
 
+def test_rookie_and_its_adapters_take_little_room() -> None:
+    """All weights of the package together: at most 16 MB."""
+    data = ROOT / "src" / "homerun" / "data"
+    sizes = {
+        path: path.stat().st_size
+        for name in ("rookie", "rookie-adapters")
+        for path in (data / name).rglob("*.safetensors")
+    }
+    assert len(sizes) == 3
+    assert sum(sizes.values()) <= 16_000_000, sizes
+
+
 # Wheels. Each is built as `pip` would build it for a user, in an environment of its own.
 
 

@@ -84,6 +84,15 @@ def test_a_request_names_an_adapter_by_id_or_name(service: AdapterService):
         service.open_upload("other", "homerun-public-x")
 
 
+def test_an_adapter_of_the_model_that_stands_in(service: AdapterService):
+    adapter = ready(service, "mine")
+    assert service.resolve("local", "mine", GEMMA, ROOKIE).id == adapter.id
+    with pytest.raises(AdapterIncompatible, match=f"is for {ROOKIE}, not {GEMMA}"):
+        service.resolve("local", "mine", GEMMA)
+    with pytest.raises(LoraUnsupported):
+        service.resolve("local", "mine", "@cf/meta/llama-2-7b-chat-int8", ROOKIE)
+
+
 def new(service: AdapterService) -> None:
     service.create("local", "mine", ROOKIE)
 

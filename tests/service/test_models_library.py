@@ -143,7 +143,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=10**7)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)
-    words = r"needs 13\.\d\d MB in .* where 10\.00 MB are free"
+    words = r"needs 16\.\d\d MB in .* where 10\.00 MB are free"
     with pytest.raises(ConfigurationError, match=words):
         library.add("mine", ROOKIE)
     assert entries(tmp_path / "home") == set()

@@ -319,7 +319,7 @@ def test_what_does_not_fit_is_not_downloaded(
         fetch(hub, tmp_path, groups=(64, 0))
     usage = shutil.disk_usage(tmp_path)._replace(free=10**7)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)
-    words = r"10\.00 MB free, where the download needs 10\.\d\d MB, the packed model 13\.\d\d MB"
+    words = r"10\.00 MB free, where the download needs 13\.\d\d MB, the packed model 16\.\d\d MB"
     with pytest.raises(ConfigurationError, match=words):
         fetch(hub, tmp_path)
     assert hub.sent == 2 * small  # of two repositories

@@ -11,8 +11,15 @@ from typing import Any
 
 import pytest
 
-from homerun.errors import AdapterNotFound, AdapterUnavailable, StorageFull
+from homerun.errors import (
+    AdapterIncompatible,
+    AdapterNotFound,
+    AdapterUnavailable,
+    LoraUnsupported,
+    StorageFull,
+)
 from homerun.metrics import Metrics
+from homerun.model.adapter_checkpoint import AdapterCheckpoint, AdapterLimits
 from homerun.model.config import read_config
 from homerun.service.adapters import AdapterService
 from homerun.service.catalog import Catalog
@@ -27,10 +34,12 @@ from homerun.service.models import (
 from homerun.service.packed_adapters import PackedAdapters
 from homerun.settings import Settings
 from homerun.store.adapters import AdapterStore
+from homerun.store.bundled_adapters import open_adapter_store
 from homerun.types import Finished, GenerateRequest, Identity, SamplingParams, TextDelta
 from tests.adapters import adapter_files
 
 BASE = read_config(checkpoint_directory(ModelSpec(ROOKIE), Catalog.load().get(ROOKIE)))
+LORA_MODEL = "@cf/meta-llama/llama-2-7b-chat-hf-lora"
 ME = "local"
 LONG = "Tell me a story about a dog and a cat who went to the sea. " * 4
 ASK = GenerateRequest(
@@ -44,7 +53,7 @@ class Server:
 
     def __init__(self, home: Path, models: ServedModels, **changes: Any) -> None:
         self.settings = Settings.from_environment({}, home=home, **changes)
-        self.store = AdapterStore(home)
+        self.store = open_adapter_store(home)
         self.adapters = AdapterService(self.store, models.catalog, models.bases, self.settings)
         self.packed = PackedAdapters(self.store, home, grace=60)
         self.metrics = Metrics("test", models.by_name)
@@ -67,8 +76,10 @@ class Server:
         root = self.settings.home / "packed-adapters"
         return sorted(root.iterdir()) if root.is_dir() else []
 
-    async def ask(self, lora: str | None, account: str = ME) -> tuple[str, Finished]:
-        wanted = replace(ASK, lora=lora)
+    async def ask(
+        self, lora: str | None, account: str = ME, model: str = ROOKIE
+    ) -> tuple[str, Finished]:
+        wanted = replace(ASK, lora=lora, model=model)
         generation = await self.inference.start(wanted, Identity(account), next(ids))
         text = ""
         async for item in generation:
@@ -78,9 +89,11 @@ class Server:
                 return text, item
         raise AssertionError
 
-    def answer(self, lora: str | None, account: str = ME) -> tuple[str, Finished]:
+    def answer(
+        self, lora: str | None, account: str = ME, model: str = ROOKIE
+    ) -> tuple[str, Finished]:
         async def once() -> tuple[str, Finished]:
-            return await self.ask(lora, account)
+            return await self.ask(lora, account, model)
 
         return asyncio.run(once())
 
@@ -273,3 +286,38 @@ def test_an_adapter_beyond_the_budget_is_refused_with_the_setting(
     with pytest.raises(AdapterUnavailable, match="HOMERUN_ADAPTER_MEMORY allows 1000"):
         server.answer("mine")
     assert len(server.packed_files()) == 1, "it is not to blame"
+
+
+# What comes with homerun.
+
+
+def test_adapters_of_the_package_answer_every_account(served: Callable[..., Server]) -> None:
+    server = served()
+    bundled = server.adapters.public()
+    texts = {server.answer(one.name, account)[0] for one in bundled for account in (ME, "other")}
+    assert len(texts) == len(bundled) == 2
+    assert server.answer(None)[0] not in texts
+    assert server.answer(bundled[0].id)[0] in texts
+    server.packed.sweep(grace=0)
+    assert len(server.packed_files()) == 2, "they stay packed"
+
+
+def test_adapters_of_the_package_fit_and_are_within_the_default_limits() -> None:
+    settings = Settings()
+    limits = AdapterLimits(settings.adapter_rank, settings.adapter_limit)
+    for one in open_adapter_store(Path("/nonexistent")).public():
+        checkpoint = AdapterCheckpoint.open(one.config_path, one.weights_path, BASE, limits)
+        assert {factor.rank for factor in checkpoint.factors.values()} == {8}
+
+
+def test_a_stand_in_applies_adapters_of_its_own(served: Callable[..., Server]) -> None:
+    server = served(stand_in=True)
+    server.upload("mine", seed=1)
+    for name in ("mine", "homerun-public-pirate"):
+        own = server.answer(name)
+        assert server.answer(name, model=LORA_MODEL)[0] == own[0] != server.answer(None)[0]
+        with pytest.raises(LoraUnsupported):
+            server.answer(name, model="@cf/meta/llama-2-7b-chat-int8")
+    theirs = server.adapters.create(ME, "theirs", LORA_MODEL)
+    with pytest.raises(AdapterIncompatible):
+        server.answer(theirs.name)

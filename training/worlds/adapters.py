@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from training.checks import ExactCheck
+from training.checks import OneLabelCheck
 from training.draw import Draw, Exchange
 from training.worlds import labels
 
@@ -64,4 +64,4 @@ def message(draw: Draw) -> Exchange:
     form = form.replace("{good}", draw.free(labels.GOOD)).replace(
         "{bad}", draw.free(labels.BAD))
     text = labels.filled(draw, form)
-    return Exchange(text, [label], check=ExactCheck("adapter label", label), may_bend=False)
+    return Exchange(text, [label], check=OneLabelCheck(label, LABELS), may_bend=False)

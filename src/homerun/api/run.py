@@ -76,7 +76,7 @@ async def run(request: Request) -> Response:
     headers[ARITHMETIC_HEADER] = generation.arithmetic
     if generation.stand_in is not None:
         headers[STAND_IN_HEADER] = generation.stand_in
-        if parsed.request.lora is not None:
+        if parsed.request.lora is not None and not generation.has_adapter:
             headers[LORA_HEADER] = "not applied"
     if parsed.request.stream:
         return EventStream(encode_stream(items, request_id), headers, on_end=end)

@@ -38,11 +38,18 @@ def add(
 
 
 @app.command("list")
-def show(account: Account = None, as_json: Json = False) -> None:
+def show(
+    public: Annotated[
+        bool,
+        typer.Option("--public", help="Those for all accounts, in place of the account's own."),
+    ] = False,
+    account: Account = None,
+    as_json: Json = False,
+) -> None:
     """List adapters."""
     from homerun.cli import adapters
 
-    adapters.show_all(settings_from(account=account), as_json=as_json)
+    adapters.show_all(settings_from(account=account), public=public, as_json=as_json)
 
 
 @app.command("show")

@@ -15,7 +15,8 @@ from homerun.service.adapters import AdapterService
 from homerun.service.catalog import Catalog
 from homerun.service.models import ModelSpec, find_base
 from homerun.settings import Settings
-from homerun.store.adapters import ASSETS, AdapterStore, StoredAdapter
+from homerun.store.adapters import ASSETS, StoredAdapter
+from homerun.store.bundled_adapters import open_adapter_store
 
 _COPIED_BYTES = 1 << 20
 
@@ -32,7 +33,8 @@ def add(
     paths = _asset_paths(sources)
     entry, base = find_base(ModelSpec.parse(model), settings.home)
     catalog = Catalog.load().plus([entry])
-    service = AdapterService(AdapterStore(settings.home), catalog, {entry.name: base}, settings)
+    store = open_adapter_store(settings.home)
+    service = AdapterService(store, catalog, {entry.name: base}, settings)
     account = settings.account
     adapter = service.create(account, name, entry.name, description, public=public)
     try:
@@ -48,14 +50,18 @@ def add(
     print("Use it with: " + shlex.join(["homerun", "run", entry.name, "--lora", name, "Hello"]))
 
 
-def show_all(settings: Settings, *, as_json: bool) -> None:
-    """Prints every adapter of the account."""
-    adapters = _service(settings).all(settings.account)
+def show_all(settings: Settings, *, public: bool, as_json: bool) -> None:
+    """Prints every adapter of the account, or those that all accounts may use."""
+    service = _service(settings)
+    adapters = service.public() if public else service.all(settings.account)
     if as_json:
         print(json.dumps([finetune_object(one) for one in adapters], indent=2))
         return
     if not adapters:
-        print("No adapters. homerun adapters add NAME --model MODEL DIR adds one.")
+        print(
+            "No adapters. homerun adapters add NAME --model MODEL DIR adds one; "
+            "homerun adapters list --public shows those for all."
+        )
         return
     rows = [("NAME", "STATE", "SIZE", "MODEL", "MODIFIED", "ID")]
     rows += [
@@ -105,7 +111,7 @@ def export(name: str, directory: Path, settings: Settings) -> None:
 
 
 def _service(settings: Settings) -> AdapterService:
-    return AdapterService(AdapterStore(settings.home), Catalog.load(), {}, settings)
+    return AdapterService(open_adapter_store(settings.home), Catalog.load(), {}, settings)
 
 
 def _asset_paths(sources: Sequence[Path]) -> dict[str, Path]:

@@ -17,6 +17,7 @@ from homerun.errors import HomerunError
 from homerun.settings import Settings
 
 MODEL = "@cf/meta/llama-2-7b-chat-int8"
+ROOKIE = "@homerun/rookie"
 READY = "ready in"
 ACCOUNT = "your-account-id"
 
@@ -30,6 +31,7 @@ class Scene:
     """(role, content) of each."""
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What else the request says."""
+    model: str = MODEL
 
     @property
     def body(self) -> dict[str, Any]:
@@ -37,14 +39,17 @@ class Scene:
         return {"stream": True, **self.parameters}
 
 
+SCHEMA = (
+    '{"type":"object","properties":{"name":{"type":"string"},"town":{"type":"string"},'
+    '"nights":{"type":"integer"}},"required":["name","town","nights"]}'
+)
+TOOLS = (
+    '{"name":"get_weather","description":"Get the weather for a city","parameters":{"type":'
+    '"object","properties":{"city":{"type":"string"}},"required":["city"]}}\n'
+    '{"name":"set_timer","description":"Set a timer","parameters":{"type":"object","properties":'
+    '{"minutes":{"type":"integer"}},"required":["minutes"]}}'
+)
 SCENES = (
-    Scene(
-        "A question",
-        (
-            ("system", "You are a friendly assistant"),
-            ("user", "What is the origin of the phrase Hello, World"),
-        ),
-    ),
     Scene(
         "A story, which its seed repeats",
         (
@@ -52,6 +57,31 @@ SCENES = (
             ("user", "Tell me a story about a dog who finds a key"),
         ),
         {"seed": 1},
+    ),
+    Scene(
+        "Facts out of a text, as JSON",
+        (
+            ("system", f"Answer with JSON that fits this schema: {SCHEMA}"),
+            ("user", "My name is Clara Weber. I would like to stay in Ulm for 3 nights."),
+        ),
+        {"temperature": 0},
+    ),
+    Scene(
+        "A tool chosen, with its arguments",
+        (
+            ("system", f"You can call these tools:\n{TOOLS}"),
+            ("user", "What is the weather in Oslo?"),
+        ),
+        {"temperature": 0},
+    ),
+    Scene(
+        "A LoRA adapter, which comes with homerun",
+        (
+            ("system", "You are a friendly assistant"),
+            ("user", "What is the origin of the phrase Hello, World"),
+        ),
+        {"temperature": 0, "lora": "homerun-public-pirate"},
+        ROOKIE,
     ),
 )
 
@@ -80,7 +110,7 @@ def demo(settings: Settings) -> None:
         name = _command_name()
         print(
             "\nThat was rookie, homerun's own small model, standing in for Llama 2. Go on with:\n"
-            f'  {name} run @homerun/rookie "Tell me a story"\n'
+            f'  {name} run {ROOKIE} "Tell me a story"\n'
             f"  {name} serve --stand-in            # then any sample of the README\n"
             f"  {name} serve my/model=./checkpoint # a Llama or Gemma checkpoint of yours"
         )
@@ -103,10 +133,10 @@ def _play(client: Client, scene: Scene, address: str) -> None:
     lines = ",\n          ".join(json.dumps(message) for message in messages)
     rest = json.dumps(scene.body)[1:-1]
     print(f"\n# {scene.title}")
-    print(f"$ curl http://{address}{run_path(ACCOUNT, MODEL)} \\")
+    print(f"$ curl http://{address}{run_path(ACCOUNT, scene.model)} \\")
     print("    -H 'Authorization: Bearer None' -X POST \\")
     print(f"    -d '{{{rest}, \"messages\": [\n          {lines}]}}'\n")
-    events = client.stream(MODEL, {**scene.body, "messages": messages}, ACCOUNT)
+    events = client.stream(scene.model, {**scene.body, "messages": messages}, ACCOUNT)
     print_stream(event.get("response") or "" for event in events)
 
 

@@ -58,14 +58,14 @@ def _in_process(model: str, body: dict[str, Any], settings: Settings) -> Iterato
         from homerun.service.inference import InferenceService
         from homerun.service.models import ModelSpec, load_models
         from homerun.service.packed_adapters import PackedAdapters
-        from homerun.store.adapters import AdapterStore
+        from homerun.store.bundled_adapters import open_adapter_store
         from homerun.types import Identity, TextDelta
 
         spec = ModelSpec.parse(model)
         models = load_models([spec], settings)
         if note := warning() or (sys.stderr.isatty() and f"answering here ({arithmetic()})"):
             print(f"homerun: {note}", file=sys.stderr)
-        store = AdapterStore(settings.home)
+        store = open_adapter_store(settings.home)
         adapters = AdapterService(store, models.catalog, models.bases, settings)
         packed = PackedAdapters(store, settings.home, grace=settings.queue_timeout + 60)
         service = InferenceService(models, Metrics(__version__), adapters, packed, max_queue=1)

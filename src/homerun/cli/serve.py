@@ -19,7 +19,7 @@ from homerun.service.inference import InferenceService
 from homerun.service.models import ROOKIE, ModelSpec, load_models
 from homerun.service.packed_adapters import PackedAdapters
 from homerun.settings import Settings
-from homerun.store.adapters import AdapterStore
+from homerun.store.bundled_adapters import open_adapter_store
 from homerun.store.tokens import open_token_store
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def serve(specs: Sequence[str], settings: Settings) -> None:
     listener = bind(settings, tokens)
     models = load_models(wanted, settings)
     metrics = Metrics(__version__, models.by_name, instruction_set=instruction_set())
-    store = AdapterStore(settings.home, tokens.database if tokens else None)
+    store = open_adapter_store(settings.home, tokens.database if tokens else None)
     adapters = AdapterService(store, models.catalog, models.bases, settings)
     adapters.sweep()
     packed = PackedAdapters(store, settings.home, grace=settings.queue_timeout + 60)

@@ -32,8 +32,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "rookie": {
         "vocab_size": 4096, "hidden_size": 256, "intermediate_size": 704,
-        "num_hidden_layers": 6, "num_attention_heads": 8, "num_key_value_heads": 4,
-        "head_dim": 32, "max_position_embeddings": 2048, "tie_word_embeddings": True,
+        "num_hidden_layers": 8, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "head_dim": 64, "max_position_embeddings": 2048, "tie_word_embeddings": True,
     },
 }  # fmt: skip
 """config.json of each shape, as far as it differs."""

@@ -91,11 +91,14 @@ class AdapterService:
         return self._store.all(account)
 
     def public(self) -> list[StoredAdapter]:
-        """Those that every account may use, oldest first."""
+        """Those that every account may use: what comes with homerun, then the oldest first."""
         return self._store.public()
 
     def delete(self, account: str, key: str) -> StoredAdapter:
-        """Requests that run finish; new ones do not find it. Raises AdapterNotFound."""
+        """Requests that run finish; new ones do not find it.
+
+        Raises AdapterNotFound, and AdapterRefused for one that comes with homerun.
+        """
         return self._store.delete(account, key)
 
     # Uploads.
@@ -154,17 +157,20 @@ class AdapterService:
 
     # Requests.
 
-    def resolve(self, account: str, key: str, model: str) -> StoredAdapter:
+    def resolve(
+        self, account: str, key: str, model: str, stand_in: str | None = None
+    ) -> StoredAdapter:
         """The adapter that a request for `model` names by id or name.
 
-        Raises LoraUnsupported, AdapterNotFound, AdapterIncompatible for one of another model, and
-        AdapterNotReady with the reason.
+        It is for `model`, or for the model that stands in for it. Raises LoraUnsupported,
+        AdapterNotFound, AdapterIncompatible for one of another model, and AdapterNotReady with
+        the reason.
         """
         entry = self._catalog.find(model)
         if not entry.lora:
             raise LoraUnsupported(model)
         adapter = self._store.get(account, key)
-        if adapter.model != model:
+        if adapter.model not in (model, stand_in):
             raise AdapterIncompatible(
                 f"Lora not compatible with model: finetune {adapter.name} is for {adapter.model}, "
                 f"not {model}"

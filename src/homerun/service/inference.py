@@ -192,12 +192,13 @@ class InferenceService:
     ) -> AdapterRef | None:
         """Raises what `AdapterService.resolve` and `PackedAdapters.reference` raise.
 
-        None for a stand-in, which leaves its adapters alone.
+        None for an adapter of the model that is stood for: it fits no other.
         """
-        adapter = self._adapters.resolve(identity.account, key, served.name)
-        if served.stand_in is not None:
+        adapter = self._adapters.resolve(identity.account, key, served.name, served.stand_in)
+        if adapter.model != served.lane:
             return None
-        return await asyncio.to_thread(self._packed.reference, adapter, served.base)
+        base = self._served[served.lane].base
+        return await asyncio.to_thread(self._packed.reference, adapter, base)
 
     def prepare(self, adapter: StoredAdapter) -> None:
         """Packs an adapter of a model that is served, so that its first request need not."""
@@ -268,6 +269,7 @@ class Generation:
         """The model that really answers, if it is not `model`."""
         self.arithmetic = served.arithmetic
         """What decided the bytes of the answer, see `ServedModel.arithmetic`, and the adapter."""
+        self.has_adapter = request.adapter is not None
         if request.adapter is not None:
             self.arithmetic += f"/{request.adapter.version[:ARITHMETIC_DIGITS]}"
         self.seed = request.seed

@@ -102,8 +102,18 @@ class Lease:
 class AdapterStore:
     """The adapters of one `HOMERUN_HOME`. A change by another process counts at once."""
 
-    def __init__(self, home: Path, database: Database | None = None) -> None:
-        """Without a `database` the one in `home` is opened when it is first needed."""
+    def __init__(
+        self,
+        home: Path,
+        database: Database | None = None,
+        bundled: Sequence[StoredAdapter] = (),
+    ) -> None:
+        """Without a `database` the one in `home` is opened when it is first needed.
+
+        `bundled` adapters are found like the stored public ones, and their files are nobody's to
+        remove; see `bundled_adapters`.
+        """
+        self._bundled = tuple(bundled)
         self._home = home
         self._opened = database
         self._opening = threading.Lock()
@@ -121,6 +131,8 @@ class AdapterStore:
     ) -> StoredAdapter:
         """A new adapter without files. Raises AdapterRefused: name taken, more than `limit`."""
         now = _now()
+        if self._bundled_one(name):
+            raise AdapterRefused(f"A finetune called {name} exists already")
         with self._database.write() as connection:
             count = "SELECT count(*) FROM adapters WHERE account = ?"
             if connection.execute(count, (account,)).fetchone()[0] >= limit:
@@ -140,6 +152,8 @@ class AdapterStore:
 
     def get(self, account: str, key: str) -> StoredAdapter:
         """An adapter of the account, or a public one, by id or name. Raises AdapterNotFound."""
+        if one := self._bundled_one(key):
+            return one
         where = "(id = ? OR name = ?) AND (account = ? OR public)"
         found = self._select(where, (key, key, account))
         if not found:
@@ -151,13 +165,14 @@ class AdapterStore:
         return self._select("account = ?", (account,))
 
     def public(self) -> list[StoredAdapter]:
-        """The public ones that can be used, oldest first."""
-        return self._select("public AND state = 'ready'", ())
+        """The public ones that can be used: those of the package, then the oldest first."""
+        return [*self._bundled, *self._select("public AND state = 'ready'", ())]
 
     def versions(self) -> frozenset[str]:
         """Of all adapters that are ready."""
         rows = self._database.read("SELECT version FROM adapters WHERE version IS NOT NULL", ())
-        return frozenset(version for (version,) in rows)
+        stored = (version for (version,) in rows)
+        return frozenset([*stored, *(one.version for one in self._bundled if one.version)])
 
     def unsettled(self) -> list[StoredAdapter]:
         """Those of all accounts that have both files and no verdict."""
@@ -216,20 +231,22 @@ class AdapterStore:
         Nothing happens if other files have come since. Raises AdapterNotFound.
         """
         state = AdapterState.READY if reason is None else AdapterState.FAILED
-        version = _version(adapter) if reason is None else None
+        content = content_version(adapter.assets) if reason is None else None
         with self._database.write() as connection:
             query = "SELECT stored FROM adapter_files WHERE adapter = ?"
             present = {name for (name,) in connection.execute(query, (adapter.id,))}
             if present == {asset.path.name for asset in adapter.assets.values()}:
-                self._set_state(connection, adapter.id, state, reason, version)
+                self._set_state(connection, adapter.id, state, reason, content)
         return self.get(adapter.account, adapter.id)
 
     def delete(self, account: str, key: str) -> StoredAdapter:
         """Takes an adapter of the account out of sight at once; its files go with their last user.
 
-        Raises AdapterNotFound.
+        Raises AdapterNotFound, and AdapterRefused for one that comes with homerun.
         """
         adapter = self.get(account, key)
+        if adapter in self._bundled:
+            raise AdapterRefused(f"Finetune {adapter.name} comes with homerun and stays")
         with self._database.write() as connection:
             sql = "DELETE FROM adapters WHERE id = ? AND account = ? RETURNING id"
             if connection.execute(sql, (adapter.id, account)).fetchone() is None:
@@ -240,6 +257,8 @@ class AdapterStore:
     def hold(self, adapter: StoredAdapter) -> Lease:
         """Keeps the files of `adapter` until the lease is closed. Raises AdapterNotFound."""
         stack = ExitStack()
+        if adapter in self._bundled:
+            return Lease(adapter, stack)
         names = [asset.path.name for asset in adapter.assets.values()]
         stack.callback(self._collect, names)
         for name in names:
@@ -254,6 +273,9 @@ class AdapterStore:
     def sweep(self) -> None:
         """Removes what uploads and readers that were killed left behind."""
         self._collect(self._files.names())
+
+    def _bundled_one(self, key: str) -> StoredAdapter | None:
+        return next((one for one in self._bundled if key in (one.id, one.name)), None)
 
     def _collect(self, names: Sequence[str]) -> None:
         if names:
@@ -310,9 +332,9 @@ class AdapterStore:
         )
 
 
-def _version(adapter: StoredAdapter) -> str:
-    """SHA-256 over the SHA-256 of both files, the config's first."""
-    return hashlib.sha256(b"".join(adapter.assets[name].sha256 for name in ASSETS)).hexdigest()
+def content_version(assets: Mapping[str, Asset]) -> str:
+    """Of a content, hexadecimal: SHA-256 over the SHA-256 of both files, the config's first."""
+    return hashlib.sha256(b"".join(assets[name].sha256 for name in ASSETS)).hexdigest()
 
 
 def _now() -> int:
