@@ -96,7 +96,8 @@ from pathlib import Path
 from homerun.model.loader import load_model
 from homerun.model.ops.native import NativeOps
 from tests.model.sequences import Sequences
-model = load_model(Path({str(write_checkpoint(tmp_path, "llama"))!r}), dtype="int8", ops=NativeOps())
+directory = Path({str(write_checkpoint(tmp_path, "llama"))!r})
+model = load_model(directory, dtype="int8", ops=NativeOps())
 expected = Sequences(model, [[1, 2, 3]]).run_alone()[0].tobytes()
 def work():
     while True: Sequences(model, [[4] * 400]).run_alone()
