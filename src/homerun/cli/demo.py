@@ -56,7 +56,7 @@ SCENES = (
             ("system", "You are a friendly assistant"),
             ("user", "Tell me a story about a dog who finds a key"),
         ),
-        {"seed": 1},
+        {"seed": 7},
     ),
     Scene(
         "Facts out of a text, as JSON",
