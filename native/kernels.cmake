@@ -7,6 +7,7 @@ add_library(homerun_kernels STATIC
   ${NATIVE}/kernels/kernels.cpp
   ${NATIVE}/ops/linear.cpp
   ${NATIVE}/ops/lora.cpp
+  ${NATIVE}/ops/layers.cpp
   ${NATIVE}/ops/attention.cpp
   ${NATIVE}/ops/elementwise.cpp
   ${NATIVE}/ops/penalties.cpp

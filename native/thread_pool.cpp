@@ -29,7 +29,7 @@
 namespace homerun {
 namespace {
 
-// Python prepares the next operation of a step in less, so the workers are still awake then.
+// The next operation of a layer comes sooner, so the workers are still awake then.
 constexpr auto kSpin = std::chrono::microseconds(50);
 
 void pause() {
@@ -90,7 +90,7 @@ class SignalsBlocked {
 };
 
 #if defined(__unix__) || defined(__APPLE__)
-// std::thread with a stack for the largest kernel, which keeps 1.2 MB there: the system's own size
+// std::thread with a stack for the largest kernel, which keeps 0.7 MB there: the system's own size
 // can be less (128 KiB with musl).
 class Thread {
  public:

@@ -1,12 +1,12 @@
 // Attention and the paged cache for Python: checks what NumPy hands over, then leaves the GIL.
+#include "bindings/cache.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
 
 #include <nanobind/stl/optional.h>
 
-#include "bindings/arrays.hpp"
-#include "ops/attention.hpp"
 #include "ops/linear.hpp"
 
 namespace {
@@ -14,9 +14,6 @@ namespace {
 using homerun::AttentionPlan;
 using homerun::AttentionSegment;
 using homerun::CacheLayer;
-
-using CacheArray = nb::ndarray<nb::ndim<5>, nb::c_contig, nb::device::cpu>;
-using ScaleArray = Output<float, 5>;
 
 // The heads of a token, `heads` of `head_dim` numbers each.
 void check_heads(std::size_t heads, std::size_t head_dim) {
@@ -32,7 +29,8 @@ homerun::DType cache_dtype(const char* name, nb::dlpack::dtype type) {
   return homerun::DType::int8;
 }
 
-// The arrays of kv_cache.KVCache, one layer of them.
+}  // namespace
+
 CacheLayer cache_layer(const CacheArray& keys, const CacheArray& values,
                        const std::optional<ScaleArray>& scales, const char* dtype, int layer) {
   const homerun::DType type = cache_dtype(dtype, keys.dtype());
@@ -65,6 +63,31 @@ CacheLayer cache_layer(const CacheArray& keys, const CacheArray& values,
           static_cast<int>(head_dim),
           layer_scales};
 }
+
+void check_rotations(std::size_t rows, const CacheLayer& cache, const CacheArray& keys,
+                     const Input<float, 2>& cosines, const Input<float, 2>& sines,
+                     const Input<std::int64_t, 1>& slots) {
+  const std::size_t half = cache.head_dim / 2;
+  require(cosines.shape(0) == rows && cosines.shape(1) == half && sines.shape(0) == rows &&
+              sines.shape(1) == half,
+          "cosines and sines must be [rows, head_dim / 2]");
+  require(slots.shape(0) == rows, "slots must be [rows]");
+  const auto limit = static_cast<std::int64_t>(keys.shape(1)) * homerun::kBlock;
+  for (std::size_t i = 0; i < rows; i++)
+    require(slots.data()[i] >= 0 && slots.data()[i] < limit, "a slot is beyond the cache");
+}
+
+void check_plan(std::size_t rows, std::size_t heads, const CacheLayer& cache,
+                const CacheArray& keys, const AttentionPlan& plan) {
+  check_heads(heads, cache.head_dim);
+  require(rows == static_cast<std::size_t>(plan.rows), "the plan is for another number of rows");
+  require(heads > 0 && heads % cache.kv_heads == 0,
+          "there must be heads a multiple of the cache's");
+  require(plan.max_block < static_cast<std::int64_t>(keys.shape(1)),
+          "a block number is beyond the cache");
+}
+
+namespace {
 
 // `segments`: objects with first_row, rows, start and block_table (int32), as base.Segment.
 void make_plan(AttentionPlan* self, nb::sequence segments, int block_size) {
@@ -102,15 +125,11 @@ void attention(Input<float, 3> queries, CacheArray keys, CacheArray values, cons
                std::optional<ScaleArray> scales) {
   const CacheLayer cache = cache_layer(keys, values, scales, dtype, layer);
   const std::size_t rows = queries.shape(0), heads = queries.shape(1);
-  check_heads(heads, cache.head_dim);
-  require(rows == static_cast<std::size_t>(plan.rows), "the plan is for another number of rows");
-  require(queries.shape(2) == static_cast<std::size_t>(cache.head_dim) && heads > 0 &&
-              heads % cache.kv_heads == 0,
-          "queries must be [rows, heads, head_dim], heads a multiple of the cache's");
+  check_plan(rows, heads, cache, keys, plan);
+  require(queries.shape(2) == static_cast<std::size_t>(cache.head_dim),
+          "queries must be [rows, heads, head_dim]");
   require(out.shape(0) == rows && out.shape(1) == heads * cache.head_dim,
           "out must be [rows, heads * head_dim]");
-  require(plan.max_block < static_cast<std::int64_t>(keys.shape(1)),
-          "a block number is beyond the cache");
   const GilReleased released;
   homerun::attention(cache, static_cast<int>(heads), plan, queries.data(), out.data());
 }
@@ -127,13 +146,7 @@ void rotate_and_store(Input<float, 2> qkv, Input<float, 2> cosines, Input<float,
               qkv.shape(1) == (heads + 2 * cache.kv_heads) * head_dim,
           "qkv must be [rows, (heads + 2 * kv_heads) * head_dim], queries_out [rows, heads, "
           "head_dim]");
-  require(cosines.shape(0) == rows && cosines.shape(1) == head_dim / 2 &&
-              sines.shape(0) == rows && sines.shape(1) == head_dim / 2,
-          "cosines and sines must be [rows, head_dim / 2]");
-  require(slots.shape(0) == rows, "slots must be [rows]");
-  const auto limit = static_cast<std::int64_t>(keys.shape(1)) * homerun::kBlock;
-  for (std::size_t i = 0; i < rows; i++)
-    require(slots.data()[i] >= 0 && slots.data()[i] < limit, "a slot is beyond the cache");
+  check_rotations(rows, cache, keys, cosines, sines, slots);
   const GilReleased released;
   homerun::rotate_and_store(cache, static_cast<int>(heads), row_count, qkv.data(), cosines.data(),
                             sines.data(), slots.data(), queries.data());

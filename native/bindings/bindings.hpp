@@ -33,6 +33,7 @@ class GilReleased {
 void bind_linear(nb::module_& m);
 void bind_lora(nb::module_& m);
 void bind_attention(nb::module_& m);
+void bind_layers(nb::module_& m);
 void bind_elementwise(nb::module_& m);
 void bind_sampling(nb::module_& m);
 void bind_machine(nb::module_& m);

@@ -1,4 +1,6 @@
 // Products with packed matrices, as Python sees them: checks shapes, releases the GIL, calls ops/.
+#include "bindings/linear.hpp"
+
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
@@ -6,18 +8,14 @@
 #include <stdexcept>
 #include <string>
 
-#include "bindings/arrays.hpp"
 #include "bindings/lora.hpp"
 #include "kernels/kernels.hpp"
-#include "ops/linear.hpp"
 
 namespace {
 
 using homerun::DType;
 using homerun::LinearWeight;
 using homerun::Prologue;
-using Bytes = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
-using Floats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Vector = Input<float, 1>;
 using Matrix = Input<float, 2>;
 using Result = Output<float, 2>;
@@ -51,48 +49,45 @@ void check_size(const char* what, std::size_t bytes, std::size_t wanted) {
                          std::to_string(wanted) + " expected").c_str());
 }
 
-// A packed matrix. Keeps the arrays alive that it was made of; copies nothing.
-class Linear {
- public:
-  Linear(const std::string& dtype, int n, int k, Bytes panels, std::optional<Floats> scales,
-         int weight_group, int activation_group)
-      : panels_(std::move(panels)), scales_(std::move(scales)) {
-    using homerun::kPadding, homerun::kPanel;
-    if (n < 1 || k < 1) throw nb::value_error("n and k are at least 1");
-    if (n > kMostOut || k > kMostIn || std::int64_t{n} * k > kMostNumbers)
-      throw nb::value_error("n is at most 2^24, k 2^20 and n · k 2^36");
-    check_group("weight_group", weight_group);
-    check_group("activation_group", activation_group);
-    if (weight_group && activation_group && weight_group % activation_group &&
-        activation_group % weight_group)
-      throw nb::value_error("one of weight_group and activation_group divides the other");
+}  // namespace
 
-    weight_ = {dtype_named(dtype), n, k, (k + kPadding - 1) / kPadding * kPadding,
-               panels_.data(), nullptr, weight_group, activation_group};
-    const std::size_t panel_count = (n + kPanel - 1) / kPanel;
-    check_size("panels", panels_.nbytes(),
-               panel_count * kPanel * weight_.padded_k * homerun::bytes_of(weight_.dtype));
-    if (weight_.dtype == DType::int8 &&
-        std::min(homerun::sum_group(weight_), weight_.padded_k) > kMostSummed)
-      throw nb::value_error("int8 products are added up over at most 65536 k: use groups");
-    if ((weight_.dtype == DType::int8) != scales_.has_value())
-      throw nb::value_error("int8 matrices have scales, others have none");
-    if (scales_) {
-      check_size("scales", scales_->nbytes(),
-                 panel_count * kPanel * homerun::groups(weight_, weight_group) * sizeof(float));
-      weight_.scales = scales_->data();
-    }
+Linear::Linear(const std::string& dtype, int n, int k, Bytes panels, std::optional<Floats> scales,
+               int weight_group, int activation_group)
+    : panels_(std::move(panels)), scales_(std::move(scales)) {
+  using homerun::kPadding, homerun::kPanel;
+  if (n < 1 || k < 1) throw nb::value_error("n and k are at least 1");
+  if (n > kMostOut || k > kMostIn || std::int64_t{n} * k > kMostNumbers)
+    throw nb::value_error("n is at most 2^24, k 2^20 and n · k 2^36");
+  check_group("weight_group", weight_group);
+  check_group("activation_group", activation_group);
+  if (weight_group && activation_group && weight_group % activation_group &&
+      activation_group % weight_group)
+    throw nb::value_error("one of weight_group and activation_group divides the other");
+
+  weight_ = {dtype_named(dtype), n, k, (k + kPadding - 1) / kPadding * kPadding,
+             panels_.data(), nullptr, weight_group, activation_group};
+  const std::size_t panel_count = (n + kPanel - 1) / kPanel;
+  check_size("panels", panels_.nbytes(),
+             panel_count * kPanel * weight_.padded_k * homerun::bytes_of(weight_.dtype));
+  if (weight_.dtype == DType::int8 &&
+      std::min(homerun::sum_group(weight_), weight_.padded_k) > kMostSummed)
+    throw nb::value_error("int8 products are added up over at most 65536 k: use groups");
+  if ((weight_.dtype == DType::int8) != scales_.has_value())
+    throw nb::value_error("int8 matrices have scales, others have none");
+  if (scales_) {
+    check_size("scales", scales_->nbytes(),
+               panel_count * kPanel * homerun::groups(weight_, weight_group) * sizeof(float));
+    weight_.scales = scales_->data();
   }
+}
 
-  const LinearWeight& weight() const { return weight_; }
-  int in_features() const { return weight_.k; }
-  int out_features() const { return weight_.n; }
+void require_kernels(const LinearWeight& weight) {
+  if (!homerun::linear_available(weight.dtype))
+    throw std::runtime_error(std::string("no kernels for this dtype in ") +
+                             homerun::instruction_set());
+}
 
- private:
-  Bytes panels_;
-  std::optional<Floats> scales_;
-  LinearWeight weight_;
-};
+namespace {
 
 // `width`: how many numbers of x one row has.
 void run(const Matrix& x, std::size_t width, const Linear& linear, const Prologue& prologue,
@@ -104,9 +99,7 @@ void run(const Matrix& x, std::size_t width, const Linear& linear, const Prologu
   if (out.shape(0) != x.shape(0) || out.shape(1) != static_cast<std::size_t>(weight.n))
     throw nb::value_error(("the result is " + shape(out.shape(0), out.shape(1)) + "; " +
                            shape(x.shape(0), weight.n) + " expected").c_str());
-  if (!homerun::linear_available(weight.dtype))
-    throw std::runtime_error(std::string("no kernels for this dtype in ") +
-                             homerun::instruction_set());
+  require_kernels(weight);
   const int rows = extent(x.shape(0));
   std::vector<homerun::LoraSegment> segments;
   if (adapters) segments = adapters->segments(place, rows, weight.n, weight.k);
@@ -146,7 +139,8 @@ void bind_linear(nb::module_& m) {
   nb::class_<Linear>(m, "Linear",
                      "A matrix [n, k] packed in panels (native/kernels/linear.hpp). Its arrays are "
                      "used where they are and kept alive.")
-      .def(nb::init<const std::string&, int, int, Bytes, std::optional<Floats>, int, int>(),
+      .def(nb::init<const std::string&, int, int, Linear::Bytes, std::optional<Linear::Floats>, int,
+                    int>(),
            "dtype"_a, "n"_a, "k"_a, "panels"_a.noconvert(),
            "scales"_a.none().noconvert(), "weight_group"_a = 0,
            "activation_group"_a = 0)

@@ -37,6 +37,8 @@ Adapter::Adapter(const std::string& dtype, Bytes data, const std::vector<PlaceSp
       require(rank >= 1 && rank <= kMostRank, "rank is between 1 and 1024");
       require(first >= 0 && columns >= 1 && columns <= kMostNumbers && first <= kMostNumbers,
               "columns are between 0 and 2^24");
+      require(parts.empty() || first >= parts.back().first_column + parts.back().columns,
+              "the modules of a place follow each other and share no column");
       const std::int64_t numbers = padded(columns, homerun::kPanel) * rank;
       parts.push_back({at(b, numbers), static_cast<int>(scalings.size()), rank, first, columns});
       scalings.insert(scalings.end(), rank, scaling);

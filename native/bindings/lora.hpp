@@ -1,4 +1,4 @@
-// Adapters and which rows of a batch use them, as Python made them; bindings/linear.cpp takes them.
+// Adapters and which rows of a batch use them, as Python made them; products and layers take them.
 #pragma once
 
 #include <cstdint>

@@ -92,6 +92,7 @@ NB_MODULE(_native, m) {
   bind_lora(m);
   bind_linear(m);
   bind_attention(m);
+  bind_layers(m);
   bind_elementwise(m);
   bind_sampling(m);
   bind_machine(m);

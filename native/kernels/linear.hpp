@@ -55,6 +55,8 @@ struct PackedRows {
   const Outliers* outliers;       // int8: [row]
 };
 
+struct LoraRow;  // lora.hpp
+
 struct Product {
   const LinearWeight* weight;
   PackedRows rows;
@@ -63,6 +65,7 @@ struct Product {
   bool add;                  // out += product instead of out = product
   bool past_caches;          // results may be written past the caches: every panel of a row begins
                              // at a cache line, and nothing is added to what is there
+  const LoraRow* additions;  // [row]: what adapters add; or null, always without tiles
 };
 
 static constexpr int smaller(int a, int b) { return a < b ? a : b; }

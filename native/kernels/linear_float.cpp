@@ -10,7 +10,7 @@
 //         tile of rows                     its block of activations stays in the L1 cache
 //           panels of the group            sums of a tile times a panel stay in registers
 #include "kernels/parts.hpp"
-#include "lanes/lanes.hpp"
+#include "kernels/numbers.hpp"
 
 namespace homerun::HOMERUN_ISA {
 namespace {
@@ -32,13 +32,6 @@ constexpr int kGroupColumns = kGroupPanels * kPanel;
 // Floats from one row of a tile to the next: a cache line more than a block, so that the rows do
 // not compete for one set of the L1 cache.
 constexpr int kTileStride = kSumBlock + kLanes;
-
-struct Float16 {
-  std::uint16_t bits;
-};
-struct BFloat16 {
-  std::uint16_t bits;
-};
 
 // Rows for bfloat16 weights are packed as bfloat16.
 template <class Weight>

@@ -1,8 +1,8 @@
 // Low-rank additions, on lanes: the same bytes on every instruction set, for any grouping of rows.
 #include "kernels/lora.hpp"
 
+#include "kernels/numbers.hpp"
 #include "kernels/parts.hpp"
-#include "lanes/lanes.hpp"
 
 namespace homerun::HOMERUN_ISA {
 namespace {
@@ -17,23 +17,23 @@ constexpr int kShrinkRows = 6, kExpandRows = 6, kExpandPanels = 2;
 constexpr int kShrinkRows = 1, kExpandRows = 2, kExpandPanels = 1;
 #endif
 
-constexpr int kMostRows = 48;
-// Ranks up to which the columns of a tile are widened at once.
-constexpr int kWidenedRanks = 64;
+// Numbers of B that are widened at once, for all rows: they stay in the L1 cache meanwhile.
+constexpr int kWidened = 8 << 10;
+// A row that is alone with its factors reads them from memory as fast as it computes. It asks so many
+// bytes ahead: the hardware's own prefetch stops at the end of every 4 KiB page. Where tiles have one
+// row anyway that would be asked again and again.
+constexpr int kAhead = 4 << 10;
+constexpr bool kAsksAhead = kShrinkRows > 1;
 
-struct Float16 {
-  std::uint16_t bits;
-};
-struct BFloat16 {
-  std::uint16_t bits;
-};
-inline F load_factor(const float* p) { return load(p); }
-inline F load_factor(const Float16* p) { return load_fp16(&p->bits); }
-inline F load_factor(const BFloat16* p) { return load_bf16(&p->bits); }
+template <int Numbers, class Factor>
+void ask_ahead(const Factor* from) {
+  for (unsigned i = 0; i < Numbers * sizeof(Factor); i += 64)
+    __builtin_prefetch(reinterpret_cast<const char*>(from) + kAhead + i, 0, 2);
+}
 
 template <class Factor>
 void widen(const Factor* from, std::size_t count, float* to) {
-  for (std::size_t i = 0; i < count; i += kLanes) store(to + i, load_factor(from + i));
+  for (std::size_t i = 0; i < count; i += kLanes) store(to + i, load_numbers(from + i));
 }
 
 // t[row][r] = (Σ_k a[r][k] · x[row][k]) · scalings[r] for Rows rows and Ranks ranks.
@@ -48,9 +48,10 @@ void shrink_tile(const Factor* a, const float* const* x, int k, const float* sca
     for (int r = 0; r < Ranks; r++) sums[row][r] = zero();
 
   const auto step = [&](auto load_x) {
+    if constexpr (kAsksAhead && Rows == 1) ask_ahead<Ranks * kLanes>(a);
     F factors[Ranks];
 #pragma GCC unroll 4
-    for (int r = 0; r < Ranks; r++) factors[r] = load_factor(a + r * kLanes);
+    for (int r = 0; r < Ranks; r++) factors[r] = load_numbers(a + r * kLanes);
 #pragma GCC unroll 8
     for (int row = 0; row < Rows; row++) {
       const F v = load_x(x[row]);
@@ -110,10 +111,11 @@ void add_panels(const Factor* b, int ranks, const float* const* t, float* const*
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; v++) sums[row][v] = zero();
   for (int r = 0; r < ranks; r++) {
+    if constexpr (kAsksAhead && Rows == 1) ask_ahead<Panels * kPanel>(b + r * Panels * kPanel);
     F factors[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; v++)
-      factors[v] = load_factor(b + v * kLanes / kPanel * ranks * kPanel + r * kPanel +
+      factors[v] = load_numbers(b + v * kLanes / kPanel * ranks * kPanel + r * kPanel +
                                v * kLanes % kPanel);
 #pragma GCC unroll 8
     for (int row = 0; row < Rows; row++) {
@@ -143,12 +145,12 @@ void add_panels(const Factor* b, int ranks, const float* const* t, float* const*
       if (begin <= column + i && column + i < end) out[row][column + i] += some[row][i];
 }
 
-template <class Factor, int Panels, int Rows = kExpandRows>
+template <int Panels, int Rows = kExpandRows, class Factor>
 void add_rows(const Factor* b, int ranks, const float* const* t, float* const* out, int rows,
               int column, int begin, int end) {
   if constexpr (Rows > 1)
     if (rows < Rows)
-      return add_rows<Factor, Panels, Rows - 1>(b, ranks, t, out, rows, column, begin, end);
+      return add_rows<Panels, Rows - 1>(b, ranks, t, out, rows, column, begin, end);
   add_panels<Factor, Rows, Panels>(b, ranks, t, out, column, begin, end);
 }
 
@@ -157,37 +159,40 @@ void expand(const LoraPart& part, int begin, int end, const float* const* t, int
             float* const* out) {
   begin = begin > part.first_column ? begin - part.first_column : 0;
   end = smaller(part.columns, end - part.first_column);
-  alignas(64) float widened[kExpandPanels * kPanel * kWidenedRanks];
-  const float* first_t[kMostRows];
-  float* first_out[kMostRows];
+  const float* first_t[kMostLoraRows];
+  float* first_out[kMostLoraRows];
   for (int row = 0; row < rows; row++) {
     first_t[row] = t[row] + part.first_rank;
     first_out[row] = out[row] + part.first_column;
   }
-  const int tiles = parts_of(rows, kExpandRows);
-  const bool widens =
-      tiles > 1 && sizeof(Factor) < sizeof(float) && part.ranks <= kWidenedRanks;
   const std::size_t panel_size = std::size_t(part.ranks) * kPanel;
-  const auto add_some = [&]<int Panels>(int column) {
-    const Factor* b = static_cast<const Factor*>(part.b) + column / kPanel * panel_size;
-    if (widens) widen(b, Panels * panel_size, widened);
-    int row = 0;
-    for (int tile = 0; tile < tiles; tile++) {
+  const Factor* all = static_cast<const Factor*>(part.b);
+  const int tiles = parts_of(rows, kExpandRows);
+  // Panels [panel, end_panel), whose factors begin at b. Along a row first: rows of a result lie far
+  // apart and compete for a few sets of the caches.
+  const auto add_block = [&](const auto* b, int panel, int end_panel) {
+    for (int tile = 0, row = 0; tile < tiles; tile++) {
       const int tile_rows = parts_of(rows - row, tiles - tile);
-      if (widens)
-        add_rows<float, Panels>(widened, part.ranks, first_t + row, first_out + row, tile_rows,
-                                column, begin, end);
-      else
-        add_rows<Factor, Panels>(b, part.ranks, first_t + row, first_out + row, tile_rows, column,
-                                 begin, end);
+      int p = panel;
+      for (; p + kExpandPanels <= end_panel; p += kExpandPanels)
+        add_rows<kExpandPanels>(b + (p - panel) * panel_size, part.ranks, first_t + row,
+                                first_out + row, tile_rows, p * kPanel, begin, end);
+      for (; p < end_panel; p++)
+        add_rows<1>(b + (p - panel) * panel_size, part.ranks, first_t + row, first_out + row,
+                    tile_rows, p * kPanel, begin, end);
       row += tile_rows;
     }
   };
-  int column = begin / kPanel * kPanel;
-  for (; column + (kExpandPanels - 1) * kPanel < end; column += kExpandPanels * kPanel)
-    add_some.template operator()<kExpandPanels>(column);
-  if constexpr (kExpandPanels > 1)
-    for (; column < end; column += kPanel) add_some.template operator()<1>(column);
+  const int last = parts_of(end, kPanel);
+  const int widened_panels = kWidened / static_cast<int>(panel_size) / kExpandPanels * kExpandPanels;
+  if (tiles == 1 || sizeof(Factor) == sizeof(float) || widened_panels == 0)
+    return add_block(all + begin / kPanel * panel_size, begin / kPanel, last);
+  alignas(64) float widened[kWidened];
+  for (int panel = begin / kPanel; panel < last; panel += widened_panels) {
+    const int stop = smaller(last, panel + widened_panels);
+    widen(all + panel * panel_size, (stop - panel) * panel_size, widened);
+    add_block(widened, panel, stop);
+  }
 }
 
 template <class Factor>
@@ -199,7 +204,6 @@ void fill_dtype(LoraKernels& kernels, DType dtype) {
 }  // namespace
 
 void fill(LoraKernels& kernels) {
-  kernels.most_rows = kMostRows;
   fill_dtype<float>(kernels, DType::fp32);
   fill_dtype<Float16>(kernels, DType::fp16);
   fill_dtype<BFloat16>(kernels, DType::bf16);

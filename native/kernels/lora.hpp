@@ -14,6 +14,8 @@ namespace homerun {
 
 // Rows of A whose numbers lie together.
 constexpr int kRankGroup = 4;
+// Rows that a kernel takes at most.
+constexpr int kMostLoraRows = 288;
 // Numbers of a row of A that lie together; k is padded with zeros to a multiple of this.
 constexpr int kRankStep = 16;
 
@@ -34,10 +36,14 @@ struct LoraPlace {
   int part_count;         // 0: nothing is added
 };
 
-// Both are indexed by the dtype of the factors.
+// What an adapter adds to a row of a product: as LoraKernels::expand says.
+struct LoraRow {
+  const LoraPlace* place;  // null: nothing
+  const float* t;          // [place->ranks]
+};
+
+// Both take at most kMostLoraRows rows, and are indexed by the dtype of the factors.
 struct LoraKernels {
-  // Rows that `expand` takes at most.
-  int most_rows;
   // t[row][r] = (Σ_k a[r][k] · x[row][k]) · scalings[r] for r in [rank_begin, rank_end), each a
   // multiple of 4 or all of them. Lane k mod 16 is a chain of fused multiply-adds in order of k; the
   // lanes are added by the tree of lanes.hpp.

@@ -22,9 +22,6 @@ constexpr int kItemsPerThread = 4;
 constexpr int kRowsPerStore = kBlock;
 constexpr double kPerUnit = 1.4426950408889634;  // log2(e): scores count in units of ln 2
 
-// Whole cache lines, so that threads do not share one.
-std::size_t whole_lines(std::size_t floats) { return round_up(floats, kLine / sizeof(float)); }
-
 // Some tokens of a segment, for every KV head.
 struct RowBlock {
   const AttentionSegment* segment;

@@ -286,8 +286,10 @@ void linear(const LinearWeight& weight, const Prologue& prologue, const float* x
     const PackedRows packed = pack_rows(call, space, lora, kept);
     if (lora) lora->shrink(kept.rows, kept.stride);
     float* to = out + row * out_stride;
+    const LoraRow* by_row = lora && packed.tile_rows ? lora->by_row(weight.n) : nullptr;
+    if (by_row) lora = nullptr;
     const bool past = !add && !lora && past_caches(to, out_stride, call.rows);
-    multiply({&weight, packed, to, out_stride, add, past}, call.rows, lora);
+    multiply({&weight, packed, to, out_stride, add, past, by_row}, call.rows, lora);
   }
 }
 

@@ -10,7 +10,7 @@
 namespace homerun {
 namespace {
 
-constexpr int kMostRows = 64;  // of a kernel's call: what pointers on the stack are for
+constexpr int kShrinkRows = 48;  // of a call: most of them then stay in the L2 cache
 
 // A · x of the rows. For who has the turn.
 Scratch& workspace() {
@@ -46,7 +46,6 @@ LoraProduct::LoraProduct(const LoraSegment* segments, int count, int first_row, 
 void LoraProduct::shrink(const float* x, std::size_t stride) {
   const LoraKernels& lora = kernels().lora;
   const int threads = pool().threads();
-  const int most_rows = std::min(lora.most_rows, kMostRows);
   // Products of a piece, so that it takes longer than handing it out; and of all, below which the
   // threads would wait for each other longer than they compute.
   constexpr std::int64_t kPiece = 16 << 10, kAlone = 32 << 10;
@@ -55,7 +54,7 @@ void LoraProduct::shrink(const float* x, std::size_t stride) {
   for (int s = 0; s < static_cast<int>(segments_.size()); s++) {
     const Segment& segment = segments_[s];
     const int ranks = segment.place->ranks, k = segment.place->k;
-    const int blocks = parts_of(segment.count, most_rows);
+    const int blocks = parts_of(segment.count, kShrinkRows);
     products += std::int64_t{segment.count} * ranks * k;
     // Blocks of many rows take all ranks, and read a row while it is in a cache; if there are too
     // few of them for the threads, their ranks are shared out.
@@ -74,8 +73,8 @@ void LoraProduct::shrink(const float* x, std::size_t stride) {
     const Piece& piece = pieces[index];
     const Segment& segment = segments_[piece.segment];
     const LoraPlace& place = *segment.place;
-    const float* inputs[kMostRows];
-    float* t[kMostRows];
+    const float* inputs[kShrinkRows];
+    float* t[kShrinkRows];
     for (int i = 0; i < piece.rows; i++) {
       const int row = piece.begin + i;
       inputs[i] = x + (segment.rows[row] - first_row_) * stride;
@@ -89,19 +88,39 @@ void LoraProduct::shrink(const float* x, std::size_t stride) {
   for (std::int64_t i = 0; i < count; i++) compute(i, 0);
 }
 
+const LoraRow* LoraProduct::by_row(int n) {
+  // With fewer rows for each adapter its factors are better read in long stretches.
+  constexpr std::size_t kFewestRows = 4;
+  std::size_t rows = 0;
+  for (const Segment& segment : segments_) {
+    rows += segment.count;
+    for (int p = 0; p < segment.place->part_count; p++) {
+      const LoraPart& part = segment.place->parts[p];
+      const int end = part.first_column + part.columns;
+      if (part.first_column % kPanel || (end % kPanel && end != n)) return nullptr;
+    }
+  }
+  if (rows < kFewestRows * segments_.size()) return nullptr;
+  by_row_.assign(wanted_.size(), {nullptr, nullptr});
+  for (const Segment& segment : segments_)
+    for (int i = 0; i < segment.count; i++)
+      by_row_[segment.rows[i] - first_row_] = {
+          segment.place, t_ + segment.t + std::size_t(i) * segment.place->ranks};
+  return by_row_.data();
+}
+
 void LoraProduct::expand(int row_begin, int row_end, int begin, int end, float* out,
                          std::size_t stride) const {
   const LoraKernels& lora = kernels().lora;
-  const int most_rows = std::min(lora.most_rows, kMostRows);
   for (const Segment& segment : segments_) {
     const LoraPlace& place = *segment.place;
     const std::int32_t* last = segment.rows + segment.count;
     const std::int32_t* row = std::lower_bound(segment.rows, last, first_row_ + row_begin);
     last = std::lower_bound(row, last, first_row_ + row_end);
     while (row < last) {
-      const int rows = std::min(most_rows, static_cast<int>(last - row));
-      const float* t[kMostRows];
-      float* results[kMostRows];
+      const int rows = std::min(kMostLoraRows, static_cast<int>(last - row));
+      const float* t[kMostLoraRows];
+      float* results[kMostLoraRows];
       for (int i = 0; i < rows; i++, row++) {
         t[i] = t_ + segment.t + std::size_t(row - segment.rows) * place.ranks;
         results[i] = out + (*row - first_row_) * stride;

@@ -29,6 +29,9 @@ class LoraProduct {
   // Computes t of all rows on all threads; x[row] (counted from first_row) are the rows of the
   // product's input, before anything was rounded.
   void shrink(const float* x, std::size_t stride);
+  // What is added to each row, if a product had better add it as it writes its results; else null.
+  // `n`: its columns.
+  const LoraRow* by_row(int n);
   // Adds to columns [begin, end) of rows [row_begin, row_end); one thread's work.
   void expand(int row_begin, int row_end, int begin, int end, float* out,
               std::size_t stride) const;
@@ -44,6 +47,7 @@ class LoraProduct {
   int first_row_;
   std::vector<Segment> segments_;
   std::vector<char> wanted_;
+  std::vector<LoraRow> by_row_;
   float* t_ = nullptr;
 };
 

@@ -17,6 +17,11 @@ constexpr std::size_t round_up(std::size_t n, std::size_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
+// Floats that fill whole cache lines, so that threads do not share one.
+constexpr std::size_t whole_lines(std::size_t floats) {
+  return round_up(floats, kLine / sizeof(float));
+}
+
 // Grows when a call needs more; its contents do not survive. Aligned to cache lines.
 class Scratch {
  public:

@@ -43,15 +43,20 @@ struct Factors {
   }
 };
 
-void additions(Record& record, DType dtype, Prologue::Kind kind) {
+// To a product that is zero: of float32 weights, or of int8 ones, which add as they write.
+void additions(Record& record, DType dtype, Prologue::Kind kind, DType base) {
   Random random(100 + static_cast<int>(dtype) * 10 + kind);
-  constexpr int kColumns = 45, kRows = 131;
+  constexpr int kRows = 131;
+  const int columns = base == DType::int8 ? 160 : 45;
   for (const int k : {1, 70, 1100}) {
-    const Factors some(dtype, k, {5, 16}, kColumns, random);
-    const Factors other(dtype, k, {1}, kColumns, random);
-    std::vector<float> panels(std::size_t(up(2 * kColumns, kPanel)) * up(k, kPadding));
-    const LinearWeight zero{DType::fp32, 2 * kColumns, k, up(k, kPadding), panels.data(),
-                            nullptr,     0,            0};
+    const Factors some(dtype, k, {5, 16}, columns, random);
+    const Factors other(dtype, k, {1}, columns, random);
+    std::vector<std::uint8_t> panels(
+        std::size_t(up(2 * columns, kPanel)) * up(k, kPadding) * bytes_of(base),
+        base == DType::int8 ? 128 : 0);
+    const std::vector<float> scales(up(2 * columns, kPanel), 1.0f);
+    const LinearWeight zero{base, 2 * columns, k, up(k, kPadding), panels.data(),
+                            base == DType::int8 ? scales.data() : nullptr, 0, 0};
     const std::vector<float> norm = random.floats(k);
     Prologue prologue;
     prologue.kind = kind;
@@ -66,8 +71,8 @@ void additions(Record& record, DType dtype, Prologue::Kind kind) {
       const LoraSegment segments[] = {{&some.place, first.data(), static_cast<int>(first.size())},
                                       {&other.place, second.data(),
                                        static_cast<int>(second.size())}};
-      std::vector<float> out = random.floats(std::size_t(rows) * 2 * kColumns);
-      linear(zero, prologue, x.data(), stride, rows, out.data(), 2 * kColumns, true, segments, 2);
+      std::vector<float> out = random.floats(std::size_t(rows) * 2 * columns);
+      linear(zero, prologue, x.data(), stride, rows, out.data(), 2 * columns, true, segments, 2);
       record.floats(out);
     }
   }
@@ -81,10 +86,13 @@ std::vector<Case> lora_cases() {
   std::vector<Case> cases;
   for (int dtype = 0; dtype < 3; dtype++)
     for (int kind = 0; kind < 3; kind++)
-      cases.push_back({std::string("lora ") + kDTypes[dtype] + kKinds[kind], [=](Record& record) {
-                         additions(record, static_cast<DType>(dtype),
-                                   static_cast<Prologue::Kind>(kind));
-                       }});
+      for (const DType base : {DType::fp32, DType::int8})
+        cases.push_back({std::string("lora ") + kDTypes[dtype] + kKinds[kind] +
+                             (base == DType::int8 ? " of int8" : ""),
+                         [=](Record& record) {
+                           additions(record, static_cast<DType>(dtype),
+                                     static_cast<Prologue::Kind>(kind), base);
+                         }});
   return cases;
 }
 

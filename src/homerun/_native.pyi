@@ -123,6 +123,32 @@ def attention(
     out: NDArray[np.float32],
     scales: NDArray[np.float32] | None = None,
 ) -> None: ...
+
+class DecoderLayers:
+    """bindings/layers.cpp"""
+
+    def __init__(
+        self,
+        layers: Sequence[
+            tuple[NDArray[np.float32], Linear, Linear, NDArray[np.float32], Linear, Linear]
+        ],
+        eps: float,
+        activation: Literal["silu", "gelu_tanh"],
+    ) -> None: ...
+    def run(
+        self,
+        x: NDArray[np.float32],
+        cosines: NDArray[np.float32],
+        sines: NDArray[np.float32],
+        keys: NDArray[Any],
+        values: NDArray[Any],
+        dtype: Literal["fp32", "fp16", "bf16", "int8"],
+        slots: NDArray[np.int64],
+        plan: AttentionPlan,
+        scales: NDArray[np.float32] | None,
+        adapters: AdapterPlan | None,
+    ) -> None: ...
+
 def rotate_and_store(
     qkv: NDArray[np.float32],
     cosines: NDArray[np.float32],

@@ -16,7 +16,9 @@ from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import F32, DType, FloatDType, from_float32, to_float32
 from homerun.model.loader import load_model
 from homerun.model.lora import pack_a, pack_b, unpack_a, unpack_b
-from homerun.model.ops.base import AdapterWeight, Additions
+from homerun.model.ops.base import AdapterWeight, Additions, Step
+from homerun.model.ops.layers import OneByOne
+from homerun.model.ops.native import NativeLayers
 from tests.arithmetic import ARITHMETICS, ops_named
 from tests.checkpoints import write_checkpoint
 from tests.model.sequences import Sequences, random_ids
@@ -210,12 +212,20 @@ def test_steps_of_the_base_model_know_nothing_of_adapters(
     model = load_model(write_checkpoint(tmp_path, "llama"), dtype="int8", ops=ops)
     factors = random_factors(model.config, 1, targets=["q_proj", "down_proj"])
     adapter = model.decoder.load_adapter(pack(tmp_path, model.config, factors, 1))
-    plans, additions = [], []
-    kind = type(ops)
-    plan_adapters = kind.plan_adapters
+    kind, layers = type(ops), OneByOne if arithmetic == "reference" else NativeLayers
+    plans: list[Any] = []
+    steps: list[Step] = []
+    additions: list[Additions] = []
+    plan_adapters, run = kind.plan_adapters, layers.run
     monkeypatch.setattr(
         kind, "plan_adapters", lambda self, uses: plans.append(uses) or plan_adapters(self, uses)
     )
+
+    def watched_run(self: Any, x: F32, step: Step) -> None:
+        steps.append(step)
+        run(self, x, step)
+
+    monkeypatch.setattr(layers, "run", watched_run)
 
     def watch(name: str) -> None:
         genuine = getattr(kind, name)
@@ -230,7 +240,10 @@ def test_steps_of_the_base_model_know_nothing_of_adapters(
         watch(name)
     Sequences(model, IDS, adapters=[None] * 8).run_alone()
     assert (plans, additions) == ([], [])
+    assert len(steps) == len(IDS)
+    assert all(step.adapters is None for step in steps)
     Sequences(model, IDS[:1], adapters=[adapter]).run_alone()
     assert len(plans) == 1
-    # Places without factors are left out too.
-    assert [one.place for one in additions] == [0, 3, 4, 7]
+    assert steps[-1].adapters is not None
+    if arithmetic == "reference":
+        assert [one.place for one in additions] == list(range(8))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from homerun.model.config import read_config
-from homerun.model.dtypes import F32, FloatDType, Tensor
+from homerun.model.dtypes import F32, FloatDType, Tensor, float32_to_bf16
 from homerun.model.lora import (
     DOWN,
     GATE_UP,
@@ -27,6 +27,7 @@ from homerun.model.ops.base import AdapterRows, Additions
 from homerun.model.ops.native import NativeOps
 from homerun.model.ops.reference import ReferenceOps
 from homerun.model.packing import pack
+from homerun.model.quantize import quantize_weight
 from homerun.native import native_available
 from tests.checkpoints import write_checkpoint
 from tests.random_adapters import pack as pack_adapter
@@ -179,12 +180,65 @@ def test_any_numbers_in_any_company(dtype: FloatDType) -> None:
             assert not found[sorted(base)].any()
 
 
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize("dtype", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize(("base", "last", "n"), [("int8", 37, 1189), ("bf16", 32, 1344)])
+def test_results_are_written_once_with_the_bytes_of_a_row_alone(
+    base: str, last: int, n: int, dtype: FloatDType, adds: bool
+) -> None:
+    """Products of many rows add as they write. Long runs of one adapter, short ones, none at all.
+
+    Modules: one over several groups of panels, a gap without adapter, one of too many ranks to be
+    widened, and one that ends within the product's last panel, or before it.
+    """
+    k = 200
+    full = normal(n, k, seed=3)
+    ops = NativeOps()
+    linear = ops.load_linear(
+        pack(quantize_weight(full) if base == "int8" else Tensor(float32_to_bf16(full), "bf16"))
+    )
+    columns = {0: 704, 1024: 128, 1152: last}
+    adapters: list[PackedAdapter] = []
+    for seed, ranks in ((10, (16, 33, 5)), (30, (5, 0, 16))):
+        parts: list[Module] = [
+            (rank, 0.5, first, normal(rank, k, seed=seed + i), normal(width, rank, seed=seed - i))
+            for i, (rank, (first, width)) in enumerate(zip(ranks, columns.items(), strict=True))
+            if rank
+        ]
+        adapters.append(packed(dtype, k, parts))
+    uses = [[*range(10, 200), *range(201, 290, 2)], [*range(5), *range(202, 290, 4), 299]]
+    x, residual = normal(300, k, seed=5), normal(300, n, seed=6)
+
+    def outcome(rows: Sequence[int]) -> F32:
+        place = {row: at for at, row in enumerate(rows)}
+        mine = [[place[row] for row in use if row in place] for use in uses]
+        plan = ops.plan_adapters(
+            [
+                AdapterRows(ops.load_adapter(adapter), np.array(use, np.int32))
+                for adapter, use in zip(adapters, mine, strict=True)
+                if use
+            ]
+        )
+        if adds:
+            out = residual[rows]
+            ops.linear_add(x[rows], linear, out, Additions(plan, 0))
+            return out
+        return ops.norm_linear(x[rows], np.ones(k, np.float32), 1e-5, linear, Additions(plan, 0))
+
+    for name in _native.instruction_sets():
+        _native.force_instruction_set(name)
+        _native.set_threads(1)
+        together = outcome(range(300)).copy()
+        _native.set_threads(2)
+        assert outcome(range(300)).tobytes() == together.tobytes(), name
+        for row in (0, 4, 7, 10, 11, 12, 150, 199, 200, 202, 203, 206, 288, 289, 299):
+            assert outcome([row]).tobytes() == together[row].tobytes(), (name, row)
+
+
 @pytest.mark.parametrize("site", [QKV, OUTPUT, GATE_UP, DOWN])
 @pytest.mark.parametrize("family", ["llama", "gemma"])
 def test_what_comes_before_the_product(family: str, site: int, tmp_path: Path) -> None:
     """The input is the float32 row that was not rounded, also for int8; as the reference has it."""
-    from homerun.model.quantize import quantize_weight
-
     config = read_config(write_checkpoint(tmp_path, family))
     adapter = pack_adapter(tmp_path, config, random_factors(config, 3, ranks=5), 3)
     place = adapter.places[site]
@@ -244,6 +298,7 @@ def test_bad_arguments() -> None:
         ([(16, -2, [(1, 1.0, 0, 4, 0)])], "beyond the end"),
         ([(16, 1, [(1, 1.0, 0, 4, 0)])], "not aligned"),
         ([(16, 0, [(1, 1.0, -1, 4, 0)])], "columns are between"),
+        ([(16, 0, [(1, 1.0, 0, 4, 0), (1, 1.0, 3, 4, 0)])], "share no column"),
         ([(1 << 24, 0, [(1024, 1.0, 0, 1 << 24, 0)])], "beyond the end"),
     ]:
         with pytest.raises(ValueError, match=message):

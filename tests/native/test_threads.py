@@ -148,10 +148,17 @@ import numpy as np
 from homerun import _native
 def compute():
     _native.set_threads(4)
-    weight = _native.Linear("bf16", 1024, 256, np.zeros((32, 128, 32, 2), np.uint16), None)
+    scales = np.ones((32, 1, 32), np.float32)
+    weights = [
+        _native.Linear("bf16", 1024, 256, np.zeros((32, 128, 32, 2), np.uint16), None),
+        _native.Linear("int8", 1024, 256, np.zeros((32, 64, 32, 4), np.uint8), scales),
+    ]
+    x = np.zeros((600, 256), np.float32)
+    x[:, 7] = 1000  # an outlier
     out = np.zeros((600, 1024), np.float32)
-    for _ in range(200): _native.linear_add(np.zeros((600, 256), np.float32), weight, out)
-threading.stack_size(8 << 20)
+    for _ in range(100):
+        for weight in weights: _native.linear_add(x, weight, out)
+threading.stack_size(1 << 20)
 caller = threading.Thread(target=compute)
 caller.start()
 caller.join()

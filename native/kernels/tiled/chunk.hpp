@@ -22,13 +22,13 @@
 #include <immintrin.h>
 
 #include "kernels/linear.hpp"
+#include "kernels/tiled/additions.hpp"
 
 namespace homerun::HOMERUN_ISA::tiled {
 namespace {
 
 // A step of 256 rows, and the decoding rows that ride along.
 constexpr int kChunkRows = 288;
-constexpr int kGroupPanels = 16;
 constexpr int kSpanBytes = 1 << 18;           // of a chunk
 constexpr int kSumsStride = kPanel * 4;       // from one row of sums to the next
 constexpr int kPanelSums = kChunkRows * kSumsStride;
@@ -71,6 +71,7 @@ struct RowSums {
   int row_of_chunk;
   int panel_begin, panel_end;
   const char* sums;  // of the first panel; the others follow at kPanelSums
+  const float* additions;  // [panel][32], or null
 };
 
 // Where K is cut: at the ends of groups, and so that a part of a panel fits the L1 cache.
@@ -93,7 +94,9 @@ struct Cuts {
   }
 };
 
-// Calls finish.group_done(UnitSums) for each unit of rows, panel and group of K but the last;
+// Calls finish.begin_chunk(row, rows) at first, and finish.part_done(panel, panel_of_group, begin,
+// end) while these numbers of K of the panel are in the L1 cache;
+// finish.group_done(UnitSums) for each unit of rows, panel and group of K but the last;
 // then finish.write(RowSums) for each row and group of panels: a long piece of a row at a time,
 // because rows of a result often compete for a few sets of the caches.
 template <class Unit, class Finish>
@@ -102,7 +105,7 @@ class ChunkProduct {
   // rows [row, row + rows): at most kChunkRows, from a multiple of 16. `group`: k, or 0 = all.
   ChunkProduct(const Product& product, int row, int rows, int group, const Finish& finish)
       : product_(product), finish_(finish), row_(row), rows_(rows),
-        units_(parts_of(rows, Unit::kRows)) {
+        units_(parts_of(rows, Unit::kRows)), additions_(product.additions) {
     const LinearWeight& weight = *product.weight;
     const int length = weight.padded_k * Unit::kNumberBytes;
     panel_size_ = std::size_t{kPanel} * length;
@@ -110,6 +113,7 @@ class ChunkProduct {
     cuts_ = {length, group ? smaller(group, length) : length,
              units_ == 1 ? Unit::kPartAlone : Unit::kPart};
     span_ = parts_of(length, parts_of(length, smaller(length, kSpanBytes / rows)));
+    finish.begin_chunk(row, rows);
   }
 
   void run(int panel_begin, int panel_end) {
@@ -134,8 +138,12 @@ class ChunkProduct {
       }
       begin = end;
     }
-    for (int row = 0; row < rows_; row++)
-      finish_.write({row_ + row, row, panel_begin, panel_end, sums_ + row * kSumsStride});
+    for (int row = 0; row < rows_;) {
+      const int made = additions_.make(row_ + row, row_ + rows_, panel_begin, panel_end);
+      for (int i = 0; i < made; i++, row++)
+        finish_.write({row_ + row, row, panel_begin, panel_end, sums_ + row * kSumsStride,
+                       additions_.of(i)});
+    }
   }
 
   // `next`: the weights that are read after this part; the units share the work of asking for them.
@@ -160,6 +168,7 @@ class ChunkProduct {
         k = stop;
       }
     }
+    finish_.part_done(panel, panel_of_group, begin / Unit::kNumberBytes, end / Unit::kNumberBytes);
   }
 
   const char* weights(int panel, int k) const {
@@ -173,6 +182,7 @@ class ChunkProduct {
   std::size_t panel_size_;
   Cuts cuts_;
   int span_;
+  Additions additions_;
   alignas(64) char sums_[kGroupPanels * kPanelSums];
 };
 

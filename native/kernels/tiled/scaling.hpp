@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/tiled/outlier_weights.hpp"
 #include "kernels/tiled/writing.hpp"
 
 namespace homerun::HOMERUN_ISA::tiled {
@@ -25,6 +26,11 @@ class Scaling {
         row_groups_(groups(weight_, weight_.activation_group)),
         channel_groups_(groups(weight_, weight_.weight_group)) {}
 
+  void begin_chunk(int row, int rows) const { memory_.outlier_weights.begin(product_, row, rows); }
+  void part_done(int panel, int panel_of_group, int begin, int end) const {
+    memory_.outlier_weights.take(product_, panel, panel_of_group, begin, end);
+  }
+
   void group_done(const UnitSums& unit) const {
     const auto* sums = reinterpret_cast<const std::int32_t*>(unit.sums);
     for (int r = 0; r < unit.rows; r++, sums += kPanel) {
@@ -41,14 +47,14 @@ class Scaling {
       __m512 results[2];
       add_group(row.row, panel, sum_groups_ - 1, reinterpret_cast<const std::int32_t*>(sums),
                 partial(row.row_of_chunk, panel - row.panel_begin), results);
-      if (product_.rows.outliers[row.row].count) add_outliers(row.row, panel, results);
-      write_panel(product_, row.row, panel, results);
+      add_outliers(row, panel, results);
+      write_panel(product_, row, panel, results);
     }
   }
 
  private:
   float* partial(int row_of_chunk, int panel_of_group) const {
-    return partial_ + (panel_of_group * kChunkRows + row_of_chunk) * kPanel;
+    return memory_.partial + (panel_of_group * kChunkRows + row_of_chunk) * kPanel;
   }
 
   // results = what the groups of K before have added up to, plus the sums of this group.
@@ -67,23 +73,15 @@ class Scaling {
   }
 
   // results += outlier · (weight · scale), outlier by outlier.
-  void add_outliers(int row, int panel, __m512 (&results)[2]) const {
-    const Outliers& outliers = product_.rows.outliers[row];
-    const auto* panel_bytes = static_cast<const std::uint8_t*>(weight_.panels) +
-                              static_cast<std::size_t>(panel) * weight_.padded_k * kPanel;
+  void add_outliers(const RowSums& row, int panel, __m512 (&results)[2]) const {
+    const Outliers& outliers = product_.rows.outliers[row.row];
     for (int i = 0; i < outliers.count; i++) {
-      const int k = outliers.index[i];
-      const int group = weight_.weight_group ? k / weight_.weight_group : 0;
+      const int group = weight_.weight_group ? outliers.index[i] / weight_.weight_group : 0;
       const float* scales = weight_.scales + (panel * channel_groups_ + group) * kPanel;
-      const std::uint8_t* four = panel_bytes + k / 4 * 4 * kPanel;  // k and its neighbours
       const __m512 value = _mm512_set1_ps(outliers.value[i]);
-      const __m128i shift = _mm_cvtsi32_si128(k % 4 * 8);
       for (int h = 0; h < 2; h++) {
-        const __m512i bytes = _mm512_and_si512(
-            _mm512_srl_epi32(_mm512_loadu_si512(four + h * kRowTileBytes), shift),
-            _mm512_set1_epi32(255));
         const __m512 weights =
-            _mm512_cvtepi32_ps(_mm512_sub_epi32(bytes, _mm512_set1_epi32(128)));
+            memory_.outlier_weights.weights(row.row_of_chunk, i, panel - row.panel_begin, h);
         const __m512 product = _mm512_mul_ps(weights, _mm512_loadu_ps(scales + h * kHalf));
         results[h] = _mm512_add_ps(results[h], _mm512_mul_ps(value, product));
       }
@@ -93,8 +91,17 @@ class Scaling {
   const Product& product_;
   const LinearWeight& weight_;
   const int sum_groups_, row_groups_, channel_groups_;
-  // What the groups of K so far add up to. One chunk after the other.
-  alignas(64) mutable float partial_[kGroupPanels * kChunkRows * kPanel];
+  // Of one chunk after the other. Too large for the stacks of some systems' threads.
+  struct Memory {
+    OutlierWeights outlier_weights;
+    // What the groups of K so far add up to.
+    alignas(64) float partial[kGroupPanels * kChunkRows * kPanel];
+  };
+  static Memory& memory() {
+    static thread_local Memory one;
+    return one;
+  }
+  Memory& memory_ = memory();
 };
 
 }  // namespace

@@ -10,12 +10,16 @@ namespace {
 
 constexpr int kHalf = kPanel / 2;  // channels of a register
 
-// `sums` are the results of a row with a panel, one register per half.
-inline void write_panel(const Product& product, int row, int panel, const __m512 (&sums)[2]) {
-  float* out = product.out + row * product.out_stride + panel * kPanel;
+// `sums` are the results of a row with a panel, one register per half; `row` says which.
+inline void write_panel(const Product& product, const RowSums& row, int panel,
+                        const __m512 (&sums)[2]) {
+  float* out = product.out + row.row * product.out_stride + panel * kPanel;
   const int channels = smaller(kPanel, product.weight->n - panel * kPanel);
+  const float* more = row.additions ? row.additions + (panel - row.panel_begin) * kPanel : nullptr;
   if (product.past_caches && channels == kPanel) {
-    for (int h = 0; h < 2; h++) _mm512_stream_ps(out + h * kHalf, sums[h]);
+    for (int h = 0; h < 2; h++)
+      _mm512_stream_ps(out + h * kHalf,
+                       more ? _mm512_add_ps(sums[h], _mm512_load_ps(more + h * kHalf)) : sums[h]);
     return;
   }
   for (int h = 0; h < 2 && h * kHalf < channels; h++) {
@@ -24,6 +28,7 @@ inline void write_panel(const Product& product, int row, int panel, const __m512
     __m512 result = sums[h];
     if (product.add)
       result = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, out + h * kHalf), result);
+    if (more) result = _mm512_add_ps(result, _mm512_load_ps(more + h * kHalf));
     _mm512_mask_storeu_ps(out + h * kHalf, mask, result);
   }
 }
@@ -32,12 +37,14 @@ inline void write_panel(const Product& product, int row, int panel, const __m512
 struct Writing {
   const Product& product;
 
+  void begin_chunk(int, int) const {}
+  void part_done(int, int, int, int) const {}
   void group_done(const UnitSums&) const {}
   void write(const RowSums& row) const {
     const char* sums = row.sums;
     for (int panel = row.panel_begin; panel < row.panel_end; panel++, sums += kPanelSums) {
       const auto* numbers = reinterpret_cast<const float*>(sums);
-      write_panel(product, row.row, panel,
+      write_panel(product, row, panel,
                   {_mm512_load_ps(numbers), _mm512_load_ps(numbers + kHalf)});
     }
   }

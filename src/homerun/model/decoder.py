@@ -1,6 +1,6 @@
 """The decoder of Llama and Gemma: one set of layers over the operations of `ops/base.py`.
 
-Knows the order of operations; knows nothing of files, requests or sampling.
+Knows what comes before and after the layers; knows nothing of files, requests or sampling.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,15 @@ import numpy as np
 from homerun.model.config import ModelConfig
 from homerun.model.dtypes import F32, I32, I64, Tensor
 from homerun.model.kv_cache import KVCache
-from homerun.model.lora import DOWN, GATE_UP, OUTPUT, QKV, SITES, PackedAdapter
+from homerun.model.lora import PackedAdapter
 from homerun.model.ops.base import (
     AdapterRows,
     AdapterWeight,
-    Additions,
+    LayerWeights,
     LinearWeight,
     Ops,
     Segment,
+    Step,
 )
 from homerun.model.rope import RopeTables
 
@@ -43,20 +44,6 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerWeights:
-    """One layer. Norm weights are float32 [hidden], Gemma's with the 1 added."""
-
-    input_norm: F32
-    qkv: LinearWeight
-    """[(heads + 2 · kv_heads) · head_dim, hidden]: queries, keys, values."""
-    output: LinearWeight
-    post_attention_norm: F32
-    gate_up: LinearWeight
-    """[2 · intermediate, hidden]: gates, ups."""
-    down: LinearWeight
-
-
-@dataclass(frozen=True, slots=True)
 class DecoderWeights:
     embedding: Tensor
     """[vocab, hidden]."""
@@ -78,6 +65,7 @@ class Decoder:
         self._weights = weights
         self._rope = rope
         self._ops = ops
+        self._layers = ops.load_layers(weights.layers, config.rms_norm_eps, config.activation)
 
     def forward(self, batch: Batch, cache: KVCache) -> F32:
         """Hidden rows float32 [M, hidden] before the final norm; writes keys and values.
@@ -85,36 +73,20 @@ class Decoder:
         Each row depends only on its own sequence: the ids up to it, the RoPE variant, the adapter.
         """
         assert sum(segment.rows for segment in batch.segments) == len(batch.token_ids)
-        ops, eps = self._ops, self.config.rms_norm_eps
+        ops = self._ops
+        cosines, sines = self._rope.rotations(batch.positions, batch.rope_variants)
+        plan = ops.plan_attention(batch.segments, cache.block_size)
+        adapters = ops.plan_adapters(batch.adapters) if batch.adapters else None
+        step = Step(cosines, sines, cache, batch.slots, plan, adapters)
         # A sequence may run into infinities of its own; the others must not notice.
         with np.errstate(over="ignore", invalid="ignore"):
             x = ops.embed(self._weights.embedding, batch.token_ids, self._weights.embedding_scale)
-            cosines, sines = self._rope.rotations(batch.positions, batch.rope_variants)
-            plan = ops.plan_attention(batch.segments, cache.block_size)
-            additions = self._additions(batch)
-            for index, layer in enumerate(self._weights.layers):
-                of_site = [additions.get(index * SITES + site) for site in range(SITES)]
-                qkv = ops.norm_linear(x, layer.input_norm, eps, layer.qkv, of_site[QKV])
-                queries = ops.rotate_and_store(qkv, cosines, sines, cache, index, batch.slots)
-                mixed = ops.attention(queries, cache, index, plan)
-                ops.linear_add(mixed, layer.output, x, of_site[OUTPUT])
-                gate_up = ops.norm_linear(
-                    x, layer.post_attention_norm, eps, layer.gate_up, of_site[GATE_UP]
-                )
-                ops.gated_linear_add(gate_up, self.config.activation, layer.down, x, of_site[DOWN])
+            self._layers.run(x, step)
         return x
 
     def load_adapter(self, adapter: PackedAdapter) -> AdapterWeight:
         """An adapter of this decoder in the form a batch takes. From any thread."""
         return self._ops.load_adapter(adapter)
-
-    def _additions(self, batch: Batch) -> dict[int, Additions]:
-        """By place; empty where no row uses an adapter."""
-        if not batch.adapters:
-            return {}
-        plan = self._ops.plan_adapters(batch.adapters)
-        places = {place for use in batch.adapters for place in use.adapter.places}
-        return {place: Additions(plan, place) for place in places}
 
     def logits(self, hidden_rows: F32) -> F32:
         """Any rows of `forward`'s result [R, hidden] -> logits float32 [R, vocab]."""

@@ -51,11 +51,6 @@ class AttentionPlan(Protocol):
 class AdapterWeight(Protocol):
     """An adapter's factors in the layout an implementation wants."""
 
-    @property
-    def places(self) -> frozenset[int]:
-        """Where it adds something, see `model.lora`."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class AdapterRows:
@@ -72,11 +67,51 @@ class AdapterPlan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """What the adapters of a batch add to one product."""
+    """What the adapters of a batch add to one product; some of them perhaps nothing."""
 
     plan: AdapterPlan
     place: int
     """Layer · 4 + site, see `model.lora`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWeights:
+    """One layer. Norm weights are float32 [hidden], Gemma's with the 1 added."""
+
+    input_norm: F32
+    qkv: LinearWeight
+    """[(heads + 2 · kv_heads) · head_dim, hidden]: queries, keys, values."""
+    output: LinearWeight
+    post_attention_norm: F32
+    gate_up: LinearWeight
+    """[2 · intermediate, hidden]: gates, ups."""
+    down: LinearWeight
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the layers need to know of a batch."""
+
+    cosines: F32
+    """float32 [M, head_dim / 2]; so are `sines`."""
+    sines: F32
+    cache: KVCache
+    slots: I64
+    """int64 [M], see `Ops.rotate_and_store`."""
+    attention: AttentionPlan
+    adapters: AdapterPlan | None
+    """None where no row uses one."""
+
+
+class Layers(Protocol):
+    """The layers of a decoder, in the form an implementation wants."""
+
+    def run(self, x: F32, step: Step) -> None:
+        """x float32 [M, hidden] through all layers, in place; writes keys and values.
+
+        By definition what `layers.OneByOne` does, to the byte.
+        """
+        ...
 
 
 class Ops(Protocol):
@@ -93,6 +128,12 @@ class Ops(Protocol):
 
     def load_adapter(self, adapter: PackedAdapter) -> AdapterWeight:
         """Packed factors in the form a plan takes; may keep views of them. From any thread."""
+        ...
+
+    def load_layers(
+        self, layers: Sequence[LayerWeights], eps: float, activation: Activation
+    ) -> Layers:
+        """The layers of a decoder; their matrices come from `load_linear`."""
         ...
 
     def plan_adapters(self, uses: Sequence[AdapterRows]) -> AdapterPlan:

@@ -49,10 +49,6 @@ class ReferenceAdapter:
             a = pack_blocks(adapter.a(number))
             self.by_place[number] = _Place(a, np.array(scalings, np.float32), tuple(parts))
 
-    @property
-    def places(self) -> frozenset[int]:
-        return frozenset(self.by_place)
-
 
 def add_adapters(additions: Additions | None, rows: F32, result: F32) -> None:
     """Adds to `result` [M, N] what the adapters make of `rows` [M, K], the product's input."""

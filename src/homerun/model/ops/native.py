@@ -19,8 +19,11 @@ from homerun.model.ops.base import (
     AdapterWeight,
     Additions,
     AttentionPlan,
+    Layers,
+    LayerWeights,
     LinearWeight,
     Segment,
+    Step,
 )
 from homerun.model.packing import PackedMatrix
 
@@ -30,7 +33,28 @@ class NativeAdapter:
     """An adapter of the extension."""
 
     handle: Any
-    places: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class NativeLayers:
+    """All layers in one call: between single ones other threads would take the GIL again."""
+
+    handle: Any
+
+    def run(self, x: F32, step: Step) -> None:
+        cache = step.cache
+        self.handle.run(
+            x,
+            step.cosines,
+            step.sines,
+            cache.keys,
+            cache.values,
+            cache.dtype,
+            step.slots,
+            step.attention,
+            cache.scales,
+            step.adapters,
+        )
 
 
 class NativeOps:
@@ -71,8 +95,23 @@ class NativeOps:
             )
             for place in adapter.places
         ]
-        handle = self._native.Adapter(adapter.dtype, adapter.data, specs)
-        return NativeAdapter(handle, frozenset(i for i, one in enumerate(specs) if one[2]))
+        return NativeAdapter(self._native.Adapter(adapter.dtype, adapter.data, specs))
+
+    def load_layers(
+        self, layers: Sequence[LayerWeights], eps: float, activation: Activation
+    ) -> Layers:
+        specs = [
+            (
+                layer.input_norm,
+                layer.qkv,
+                layer.output,
+                layer.post_attention_norm,
+                layer.gate_up,
+                layer.down,
+            )
+            for layer in layers
+        ]
+        return NativeLayers(self._native.DecoderLayers(specs, eps, activation))
 
     def plan_adapters(self, uses: Sequence[AdapterRows]) -> AdapterPlan:
         pairs: list[tuple[Any, I32]] = []

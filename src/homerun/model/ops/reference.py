@@ -23,9 +23,12 @@ from homerun.model.ops.base import (
     AdapterWeight,
     Additions,
     AttentionPlan,
+    Layers,
+    LayerWeights,
     LinearWeight,
     Segment,
 )
+from homerun.model.ops.layers import OneByOne
 from homerun.model.ops.lora import ReferenceAdapter, add_adapters
 from homerun.model.ops.tiles import multiply, pack_blocks
 from homerun.model.packing import PackedMatrix, unpack
@@ -76,6 +79,11 @@ class ReferenceOps:
 
     def load_adapter(self, adapter: PackedAdapter) -> AdapterWeight:
         return ReferenceAdapter(adapter)
+
+    def load_layers(
+        self, layers: Sequence[LayerWeights], eps: float, activation: Activation
+    ) -> Layers:
+        return OneByOne(self, layers, eps, activation)
 
     def plan_adapters(self, uses: Sequence[AdapterRows]) -> AdapterPlan:
         return tuple(uses)
