@@ -41,7 +41,6 @@ class Speaker:
             num_blocks=8192, max_batch_tokens=512, max_sequences=_ROWS, queue_timeout=1e9
         )
         self._lane = make_lane("rookie", self.model, kv_dtype, limits, adapter_memory=1 << 30)
-        self._scratch = tempfile.TemporaryDirectory()
 
     def answer(
         self,
@@ -51,8 +50,15 @@ class Speaker:
         adapter: Path | None = None,
     ) -> list[str]:
         """The answer of each prompt, of at most `limit` tokens; `adapter` is a PEFT directory."""
+        with tempfile.TemporaryDirectory() as scratch:
+            packed = None if adapter is None else self._pack(adapter, Path(scratch))
+            said = self._answer(talks, temperature, limit, packed)
+        return [self.tokenizer.decode(ids) for ids in said]
+
+    def _answer(
+        self, talks: Iterable[Turns], temperature: float, limit: int, adapter: AdapterRef | None
+    ) -> Iterable[list[int]]:
         said: dict[str, list[int]] = {}
-        packed = None if adapter is None else self._pack(adapter)
 
         def tell(event: Event) -> None:
             if isinstance(event, Failed):
@@ -71,17 +77,17 @@ class Speaker:
                 sampling=SamplingParams(temperature=temperature),
                 seed=number,
                 stop_ids=frozenset({END}),
-                adapter=packed,
+                adapter=adapter,
             )
             self._lane.add(request, time.monotonic())
         while self._lane.busy:
             self._lane.step(tell)
-        return [self.tokenizer.decode(ids) for ids in said.values()]
+        return said.values()
 
-    def _pack(self, adapter: Path) -> AdapterRef:
+    def _pack(self, adapter: Path, scratch: Path) -> AdapterRef:
         config, weights = adapter / CONFIG_FILE, adapter / WEIGHTS_FILE
         checkpoint = AdapterCheckpoint.open(config, weights, self.model.config, NO_LIMITS)
         version = hashlib.sha256(weights.read_bytes()).hexdigest()
-        path = Path(self._scratch.name) / version
+        path = scratch / version
         write_adapter_file(path, self.model.config, checkpoint.factors, version=version)
         return AdapterRef(version, path, path.stat().st_size)
