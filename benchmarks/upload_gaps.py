@@ -12,9 +12,9 @@ streams said the same with uploads.
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import sys
-import threading
 import urllib.error
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -68,12 +68,12 @@ def measure(case: turns.Case, port: int, directory: Path, rounds: int) -> dict[s
     gaps: dict[str, list[float]] = {"alone": [], "with uploads": []}
     said: dict[str, list[Any]] = {"alone": [], "with uploads": []}
     uploads = 0
+    context = multiprocessing.get_context("spawn")
     asyncio.run(_streams(case, port))  # warms up
     for number in range(rounds):
         for side, found in gaps.items():
-            ended = threading.Event()
-            done: list[str] = []
-            uploader = threading.Thread(
+            ended, done = context.Event(), context.Value("i", 0)
+            uploader = context.Process(
                 target=_upload_until, args=(ended, done, port, directory, number)
             )
             if side == "with uploads":
@@ -82,7 +82,7 @@ def measure(case: turns.Case, port: int, directory: Path, rounds: int) -> dict[s
             ended.set()
             if side == "with uploads":
                 uploader.join()
-            uploads += len(done)
+            uploads += done.value
             said[side].append(answers)
             found += [1000 * gap for one in times for gap in np.diff(one)]
     return {
@@ -92,9 +92,8 @@ def measure(case: turns.Case, port: int, directory: Path, rounds: int) -> dict[s
     }
 
 
-def _upload_until(
-    ended: threading.Event, done: list[str], port: int, directory: Path, number: int
-) -> None:
+def _upload_until(ended: Any, done: Any, port: int, directory: Path, number: int) -> None:
+    """In a process of its own, so that the reading of the streams does not wait for it."""
     for index in range(ADAPTERS):
         if ended.is_set():
             return
@@ -104,7 +103,7 @@ def _upload_until(
         except urllib.error.HTTPError as error:
             if kind != "large":
                 raise SystemExit(f"an adapter was refused: {error.read().decode()}") from None
-        done.append(kind)
+        done.value += 1
 
 
 async def _streams(case: turns.Case, port: int) -> tuple[list[tuple[float, ...]], list[Any]]:

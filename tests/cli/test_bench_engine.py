@@ -251,6 +251,11 @@ def test_random_weights_are_written_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert written.st_size > values["bytes_streamed"]
     bench(*arguments)
     assert (directory / "model.homerun").stat().st_mtime_ns == written.st_mtime_ns
+    # Of another shape by the same name: from before it changed.
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 6}))
+    assert json.loads(bench(*arguments))["shape"] == values["shape"]
+    assert (directory / "model.homerun").stat().st_mtime_ns > written.st_mtime_ns
 
 
 def test_an_imported_model_is_measured_by_its_name(

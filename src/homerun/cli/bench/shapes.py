@@ -3,6 +3,7 @@
 Knows names and where the files lie; `model.random_model` knows what is in them.
 """
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -29,7 +30,9 @@ def random_model(shape: str, dtype: str, settings: Settings) -> Path:
     name = f"{shape}-{dtype}-v{VERSION}"  # a file of another version is left alone
     directory = home / name
     if directory.is_dir():
-        return directory
+        if _has_shape(directory, shape):
+            return directory
+        shutil.rmtree(directory)
     print(f"writing random weights to {directory}, once", file=sys.stderr, flush=True)
     unfinished = home / f".{name}-{os.getpid()}"
     try:
@@ -44,3 +47,12 @@ def random_model(shape: str, dtype: str, settings: Settings) -> Path:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return directory
+
+
+def _has_shape(directory: Path, shape: str) -> bool:
+    """Whether the weights are of today's shape of that name: rookie's has changed."""
+    try:
+        config = json.loads((directory / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return all(config.get(name) == value for name, value in SHAPES[shape].items())
