@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
@@ -22,11 +21,9 @@ from training.answers import Speaker, Turns
 from training.batches import collate, encode, encode_prompt
 from training.corpus import conversations
 from training.export import load_checkpoint
+from training.scores import Scores
 from training.skills import ADAPTERS, FREE_PROMPTS, TARGETS
 from training.tokenizer import load_tokenizer
-
-if TYPE_CHECKING:
-    from training.evaluate import Scores
 
 FRIENDLY = ("system", "You are a friendly assistant")
 SAMPLES: tuple[Turns, ...] = (
