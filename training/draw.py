@@ -112,12 +112,7 @@ class Draw:
         """One wording; a held-out draw always takes one that training never uses."""
         train, held = wording_parts(world, items, pinned)
         is_held = self.held_out and bool(held)
-        choice = self.free(held if is_held else train)
-        key = f"{world}:{choice}"
-        self.keys.add(key)
-        if is_held:
-            self.held.add(key)
-        return choice
+        return self._choose(world, held if is_held else train, is_held)
 
     def pick(self, world: str, items: tuple[str, ...]) -> str:
         """One entity or sentence of a closed list, of which training never uses one in nine.
@@ -127,7 +122,10 @@ class Draw:
         """
         train, held = _parts(world, items)
         is_held = self.held_out and bool(held) and (not train or self.chance(0.5))
-        choice = self.free(held if is_held else train)
+        return self._choose(world, held if is_held else train, is_held)
+
+    def _choose(self, world: str, items: tuple[str, ...], is_held: bool) -> str:
+        choice = self.free(items)
         key = f"{world}:{choice}"
         self.keys.add(key)
         if is_held:
