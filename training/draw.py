@@ -10,11 +10,14 @@ from functools import cache
 from typing import TypeVar
 
 from training.checks import Check
+from training.wordings import MORE, expand, plain
 
 T = TypeVar("T")
 
 # One in this many entities or wordings is kept out of training.
 HOLD_OUT_EVERY = 9
+# How often training takes a wording that is made from a pattern, where there are patterns.
+MADE = 0.6
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,12 @@ class Draw:
         """Any of `items`: for answers, whose wordings are not split."""
         return items[int(self.rng.random() * len(items))]
 
+    def vary(self, items: tuple[str, ...], more: tuple[str, ...]) -> str:
+        """Any of `items`, which are not split; training also takes what the patterns make."""
+        if self._may_make():
+            return expand(self.rng, self.free(more))
+        return self.free(items)
+
     def some(self, items: Sequence[T], count: int) -> list[T]:
         """`count` different items in a random order, not split."""
         return self.rng.sample(items, count)
@@ -109,20 +118,38 @@ class Draw:
         return low + int(self.rng.random() * (high - low + 1))
 
     def ask(self, world: str, items: tuple[str, ...], pinned: int = 0) -> str:
-        """One wording; a held-out draw always takes one that training never uses."""
+        """One wording; a held-out draw always takes one that training never uses.
+
+        Training also takes those that the patterns of `training.wordings` make.
+        """
         train, held = wording_parts(world, items, pinned)
+        if world in MORE and self._may_make():
+            return self._make(world, MORE[world], held)
         is_held = self.held_out and bool(held)
         return self._choose(world, held if is_held else train, is_held)
 
-    def pick(self, world: str, items: tuple[str, ...]) -> str:
+    def pick(self, world: str, items: tuple[str, ...], more: tuple[str, ...] = ()) -> str:
         """One entity or sentence of a closed list, of which training never uses one in nine.
 
         A held-out draw takes a held-out item half of the time, so that one conversation does not
-        consist of unseen things only.
+        consist of unseen things only. `more` are patterns for training.
         """
         train, held = _parts(world, items)
+        if more and self._may_make():
+            return self._make(world, more, held)
         is_held = self.held_out and bool(held) and (not train or self.chance(0.5))
         return self._choose(world, held if is_held else train, is_held)
+
+    def _may_make(self) -> bool:
+        return not self.held_out and self.chance(MADE)
+
+    def _make(self, world: str, patterns: tuple[str, ...], held: tuple[str, ...]) -> str:
+        """A wording from a pattern, but none that is kept out of training."""
+        kept_out = {plain(item) for item in held}
+        while plain(made := expand(self.rng, self.free(patterns))) in kept_out:
+            pass
+        self.keys.add(f"{world}:{made}")
+        return made
 
     def _choose(self, world: str, items: tuple[str, ...], is_held: bool) -> str:
         choice = self.free(items)

@@ -7,6 +7,7 @@ from typing import Any
 
 from training.checks import JsonCheck
 from training.draw import Draw, Exchange, joined
+from training.wordings import requests
 from training.worlds import entities, records, rules, tables
 from training.worlds.records import Field
 
@@ -122,18 +123,18 @@ def extraction(draw: Draw) -> Exchange:
     else:
         ask = draw.ask("ask-keys", _BY_KEYS, 1).format(_keys(draw, wanted))
     if may_be_null and (missing or draw.chance(0.8)):
-        ask += (" " if ask[-1] in ".?" else ". " if not by_schema else "\n") + draw.free(_NULL)
+        ask += (" " if ask[-1] in ".?" else ". " if not by_schema else "\n") + draw.vary(_NULL, requests.NULL)
     answer = compact(values)
     check = JsonCheck(answer)
     if by_schema and draw.chance(0.25):
         # As a server writes it: the schema after the caller's own system text.
         own = draw.free(rules.PLAIN) + "\n\n" if draw.chance(0.6) else ""
-        end = f"\n{draw.free(_NULL)}" if missing else ""
+        end = f"\n{draw.vary(_NULL, requests.NULL)}" if missing else ""
         system = f"{own}{SCHEMA_INTRO} {compact(schema)}{end}"
-        return Exchange(draw.free(_BARE).format(text), [answer], check=check, system=system,
+        return Exchange(draw.vary(_BARE, requests.BARE).format(text), [answer], check=check, system=system,
                         may_bend=False, may_lower=False)
     if draw.chance(0.5):
-        return Exchange(draw.free(_BARE).format(text), [answer], check=check, system=ask,
+        return Exchange(draw.vary(_BARE, requests.BARE).format(text), [answer], check=check, system=ask,
                         may_bend=False, may_lower=False)
     form = draw.free(_TEXT_FIRST if draw.chance(0.4) else _TEXT_LAST)
     return Exchange(form.format(text=text, ask=ask), [answer], check=check, may_bend=False,

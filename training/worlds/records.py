@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.draw import Draw, joined, sentence, upper_first
+from training.wordings import texts
 from training.worlds import entities as e
 from training.worlds import properties as p
 from training.worlds.properties import Kind, price, whole
@@ -209,6 +210,8 @@ def _told(draw: Draw, kind: Kind, value: Value) -> tuple[str, str]:
     text = shown(value)
     if kind.type == "integer" and 0 <= value <= 12 and draw.chance(0.2):
         text = NUMBER_WORDS[value]
+    if not draw.held_out and draw.chance(0.2):
+        return _any_told(draw, draw.free(kind.spoken), text), text
     return sentence(draw.pick(world, kind.told), text), text
 
 
@@ -225,11 +228,19 @@ def any_field(draw: Draw, taken: set[str]) -> Field:
         return Field(spelled(draw, key), spoken, "boolean", value, "", upper_first(told))
     kind, make = draw.free(_ANY_MAKES)
     value = make(draw)
-    told = draw.pick("told-any", _ANY_TOLD)
-    pair = (shown(value), spoken) if told in _VALUE_FIRST else (spoken, shown(value))
-    return Field(spelled(draw, key), spoken, kind, value, pair[0] if told in _VALUE_FIRST
-                 else pair[1], sentence(told, *pair) if told in _VALUE_FIRST
-                 else upper_first(told.format(*pair)))
+    text = shown(value)
+    told = _any_told(draw, spoken, text)
+    return Field(spelled(draw, key), spoken, kind, value, text, told)
+
+
+def _any_told(draw: Draw, spoken: str, text: str) -> str:
+    """A sentence that names a property and its value, in any of the general forms."""
+    told = draw.pick("told-any", _ANY_TOLD, texts.TOLD_ANY)
+    if told in _VALUE_FIRST:
+        return sentence(told, text, spoken)
+    filled = told.format(spoken, text, k=spoken, v=text)
+    filled += "" if filled[-1] in ".)" else "."
+    return filled if told.startswith("{v}") else upper_first(filled)
 
 
 def domain_fields(draw: Draw, domain: str, count: int) -> tuple[list[Field], list[str]]:

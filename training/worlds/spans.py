@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from training.checks import AnyCheck, SpanCheck
 from training.draw import Draw, Exchange, upper_first
+from training.wordings import texts
 from training.worlds import entities as e
 from training.worlds import records
 
@@ -133,7 +134,8 @@ def _relations(draw: Draw) -> tuple[str, list[tuple[str, str, str]]]:
             if value in seen or draw.chance(0.1):
                 continue
             seen.add(value)
-            told.append(draw.pick(f"told-{world}", forms).format(name, value))
+            form = draw.pick(f"told-{world}", forms, texts.RELATIONS[world][0])
+            told.append(form.format(name, value) + ("" if form[-1] in '.)"' else "."))
             question = draw.ask(f"ask-span-{world}", questions, 1)
             asked.append((world, question.format(name), value))
     if not asked:
