@@ -10,22 +10,22 @@ from __future__ import annotations
 import random
 import re
 
-from training.wordings import requests, rules, texts
+from training.wordings import manners, requests, rules, texts
 
 # By the world of `Draw.ask`.
 MORE: dict[str, tuple[str, ...]] = {
-    "system-one": rules.ONE,
-    "system-yes": rules.YES_NO,
-    "system-few": rules.FEW,
+    "system-one": manners.ONE,
+    "system-yes": manners.YES_NO,
+    "system-few": manners.FEW,
     "system-starts": rules.STARTS,
     "system-ends": rules.ENDS,
     "system-calls": rules.CALLS,
-    "system-cheerful": rules.CHEERFUL,
-    "system-formal": rules.FORMAL,
-    "system-bullets": rules.BULLETS,
+    "system-cheerful": manners.CHEERFUL,
+    "system-formal": manners.FORMAL,
+    "system-bullets": manners.BULLETS,
     "system-role": rules.ROLE,
     "system-scope": rules.SCOPE,
-    "user-one": rules.USER_ONE,
+    "user-one": manners.USER_ONE,
     "ask-span": texts.ASK_ANY,
     "ask-exact": texts.EXACT,
     "system-span": texts.SYSTEM_EXACT,

@@ -123,7 +123,8 @@ def extraction(draw: Draw) -> Exchange:
     else:
         ask = draw.ask("ask-keys", _BY_KEYS, 1).format(_keys(draw, wanted))
     if may_be_null and (missing or draw.chance(0.8)):
-        ask += (" " if ask[-1] in ".?" else ". " if not by_schema else "\n") + draw.vary(_NULL, requests.NULL)
+        gap = " " if ask[-1] in ".?" else ". " if not by_schema else "\n"
+        ask += gap + draw.vary(_NULL, requests.NULL)
     answer = compact(values)
     check = JsonCheck(answer)
     if by_schema and draw.chance(0.25):
@@ -131,11 +132,12 @@ def extraction(draw: Draw) -> Exchange:
         own = draw.free(rules.PLAIN) + "\n\n" if draw.chance(0.6) else ""
         end = f"\n{draw.vary(_NULL, requests.NULL)}" if missing else ""
         system = f"{own}{SCHEMA_INTRO} {compact(schema)}{end}"
-        return Exchange(draw.vary(_BARE, requests.BARE).format(text), [answer], check=check, system=system,
-                        may_bend=False, may_lower=False)
+        user = draw.vary(_BARE, requests.BARE).format(text)
+        return Exchange(user, [answer], check=check, system=system, may_bend=False,
+                        may_lower=False)
     if draw.chance(0.5):
-        return Exchange(draw.vary(_BARE, requests.BARE).format(text), [answer], check=check, system=ask,
-                        may_bend=False, may_lower=False)
+        user = draw.vary(_BARE, requests.BARE).format(text)
+        return Exchange(user, [answer], check=check, system=ask, may_bend=False, may_lower=False)
     form = draw.free(_TEXT_FIRST if draw.chance(0.4) else _TEXT_LAST)
     return Exchange(form.format(text=text, ask=ask), [answer], check=check, may_bend=False,
                     may_lower=False)
