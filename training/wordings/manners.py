@@ -138,7 +138,7 @@ FEW = (
     "answer.",
     "I want [just|only] the [bare answer|answer itself], [not a sentence|no sentence around it].",
     "[Please give|Give] [just|only] the answer, without [a sentence around it|any other words].",
-    "The [answers|replies|responses] are [a word|a single word], [not sentences|never a "
+    "The [answers|replies|responses] are [one word|a single word] each, [not sentences|never a "
     "sentence].",
     "Never [write|use|answer in] full sentences; [give|say] [just|only] the bare answer.",
     "[Whatever|No matter what] is asked, [give|say|write] only the [bare answer|answer itself].",
@@ -151,7 +151,7 @@ FEW = (
     "[Just|Only] the answer[ itself|][, please|, always|]: no [full|whole] sentence.",
     "[One word|A single word] [will do|is enough|is all I need]; [no sentences|no full "
     "sentences].",
-    "[Keep|Hold] [every|each] [answer|reply] to the [bare answer|one word that matters].",
+    "[Keep|Hold] [every|each] [answer|reply] to the one word that matters.",
     "The user [wants|needs|expects] [just|only] the [bare answer|answer itself], no full "
     "sentence.", "[Nothing|Not a word] but the answer itself[, please|, ever|].",
     "[Limit|Restrict] [yourself|your replies] to the bare answer, [without|never with] a full "

@@ -87,8 +87,8 @@ ENDS = (
     "end].", '[Round off|Wrap up|Conclude] [each|every] [answer|reply|response] with "{}".',
 )
 CALLS = (
-    "[Call|Address] the [user|guest|customer] [as |by the name |]{} in [each|every] "
-    "[answer|reply].",
+    "Call the [user|guest|customer] {} in [each|every] [answer|reply].",
+    "Address the [user|guest|customer] as {} in [each|every] [answer|reply].",
     "The [user|guest|customer] is [called|named] {}; [say|use] the name in [each|every] "
     "[answer|reply].",
     "The [user|guest|customer] is {}, so [say|use] that name [when you answer|in your answers].",
@@ -206,7 +206,7 @@ SCOPE = (
     'Say "{1}" to [any|every|each] question that is [not about|about anything but] {0}.',
     '[Reply|Answer|Respond] "{1}" [if|when|whenever] a question is not about {0}.',
     '"{1}" is [the reply|your answer|what you say] to [any|every] question that is not about {0}.',
-    '[Anything|Any question] [but|other than] {0} is [answered|turned down] with "{1}"',
+    '[A question|Any question] on anything but {0} is [answered|turned down] with "{1}"',
     "[Keep|Limit yourself|Stick] to {0}, and [meet|answer] [all other|any other] questions with "
     '"{1}"',
     'The [answers|replies] [cover|deal with] {0} only; [all other|any other] questions get "{1}"',

@@ -210,7 +210,7 @@ def _told(draw: Draw, kind: Kind, value: Value) -> tuple[str, str]:
     text = shown(value)
     if kind.type == "integer" and 0 <= value <= 12 and draw.chance(0.2):
         text = NUMBER_WORDS[value]
-    if not draw.held_out and draw.chance(0.2):
+    if not draw.held_out and kind.type != "array" and draw.chance(0.2):
         return _any_told(draw, draw.free(kind.spoken), text), text
     return sentence(draw.pick(world, kind.told), text), text
 
