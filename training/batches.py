@@ -17,12 +17,14 @@ _ROLE_IDS = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT, "tool": TOO
 MAX_TOKENS = 2048
 # Prompts count a little: to guess them teaches words and looking back, but it is not the task.
 # Only a sample of their tokens is scored, with more weight each, which saves time.
-PROMPT_WEIGHT = 0.1
+PROMPT_WEIGHT = 0.04
 PROMPT_SAMPLE = 0.25
+# An answer counts as so many tokens at least: to find one word in a text is as hard as a story.
+SHORTEST_ANSWER = 12
 # A group is padded to its longest row; a shorter row than this share of it opens a new group.
 SHORTEST = 0.75
 
-Row = tuple[list[int], list[bool]]
+Row = tuple[list[int], list[float]]
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,20 @@ class Batch:
 
 
 def encode(tokenizer: Tokenizer, talk: Conversation) -> Row:
-    """Token ids of a conversation and, for each, whether it is learned (assistant and its end).
+    """Token ids of a conversation and the weight of each in the loss: of answers and their ends.
 
     Raises ValueError for one that is longer than the context.
     """
-    ids, learned = [BOS], [False]
+    ids, weights = [BOS], [0.0]
     for role, text in talk.turns:
         said = tokenizer.encode(text, add_special_tokens=False).ids
-        is_answer = role == "assistant"
+        count = len(said) + 1
+        weight = max(1.0, SHORTEST_ANSWER / count) if role == "assistant" else 0.0
         ids += [_ROLE_IDS[role], *said, END]
-        learned += [False, *[is_answer] * (len(said) + 1)]
+        weights += [0.0, *[weight] * count]
     if len(ids) > MAX_TOKENS:
         raise ValueError(f"a conversation of kind {talk.kind} has {len(ids)} tokens")
-    return ids, learned
+    return ids, weights
 
 
 def encode_prompt(tokenizer: Tokenizer, turns: Iterable[tuple[str, str]]) -> list[int]:
@@ -82,7 +85,8 @@ def random_copies(tokenizer: Tokenizer, rng: random.Random, count: int) -> list[
     for _ in range(count):
         said = rng.choices(range(len(SPECIALS), tokenizer.get_vocab_size()), k=rng.randint(2, 40))
         ids = [BOS, USER, *asked, *said, END, ASSISTANT, *said, END]
-        rows.append((ids, [place > len(asked) + len(said) + 3 for place in range(len(ids))]))
+        answer = len(asked) + len(said) + 4
+        rows.append((ids, [float(place >= answer) for place in range(len(ids))]))
     return rows
 
 
@@ -103,21 +107,21 @@ def collate(rows: list[Row], rng: random.Random | None = None) -> Batch:
     for group in groups:
         length = len(group[0][0]) - 1
         shapes.append((len(group), length))
-        for ids, learned in group:
+        for ids, weights in group:
             start = len(flat)
-            for place, (token, learn) in enumerate(zip(ids[1:], learned[1:], strict=True)):
-                if learn:
-                    scored.append((start + place, token, 1.0))
+            for place, (token, weight) in enumerate(zip(ids[1:], weights[1:], strict=True)):
+                if weight:
+                    scored.append((start + place, token, weight))
                 elif rng is not None and rng.random() < PROMPT_SAMPLE:
                     scored.append((start + place, token, PROMPT_WEIGHT / PROMPT_SAMPLE))
             flat += ids[:-1] + [PAD] * (length - len(ids) + 1)
-    wanted, targets, weights = zip(*scored, strict=True)
+    wanted, targets, scales = zip(*scored, strict=True)
     return Batch(
         torch.tensor(flat),
         shapes,
         torch.tensor(wanted),
         torch.tensor(targets),
-        torch.tensor(weights),
+        torch.tensor(scales),
         sum(len(ids) - 1 for ids, _ in rows),
     )
 

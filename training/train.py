@@ -77,7 +77,8 @@ def mean_loss(model: Rookie, batches: list[Batch]) -> float:
     total, count = 0.0, 0
     with torch.no_grad():
         for batch in batches:
-            parts = (batch.tokens, batch.shapes, batch.wanted, batch.targets, batch.weights)
+            alike = torch.ones_like(batch.weights)
+            parts = (batch.tokens, batch.shapes, batch.wanted, batch.targets, alike)
             total += float(model.loss(*parts)[1])
             count += len(batch.targets)
     return total / count
