@@ -178,9 +178,10 @@ def test_logits_and_gradients_are_those_of_transformers(
         other = theirs(ids).logits.flatten(0, 1)
         torch.testing.assert_close(logits[start : start + len(other)], other, atol=2e-5, rtol=1e-4)
         inside = (batch.wanted >= start) & (batch.wanted < start + len(other))
-        total = total + torch.nn.functional.cross_entropy(
-            other[batch.wanted[inside] - start], batch.targets[inside], reduction="sum"
+        losses = torch.nn.functional.cross_entropy(
+            other[batch.wanted[inside] - start], batch.targets[inside], reduction="none"
         )
+        total = total + (losses * batch.weights[inside]).sum()
         start += len(other)
     loss, entropy = ours.loss(
         batch.tokens, batch.shapes, batch.wanted, batch.targets, batch.weights
