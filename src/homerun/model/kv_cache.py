@@ -4,6 +4,7 @@ Knows shapes and dtypes; which block belongs to whom is the engine's.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from homerun.model.dtypes import F32, NUMPY_TYPES, DType
 
 ATTENTION_TILE = 256
 """Positions per step of the online softmax, for every implementation and sequence."""
+AHEAD_BYTES = 512 << 20
+"""How much memory `KVCache.populate` asks for before it is used: 1,000 tokens of a 7B model."""
 _INT8 = np.dtype(np.int8)
 
 
@@ -44,6 +47,43 @@ class KVCache:
         self.scales: F32 | None = None
         if dtype == "int8":
             self.scales = _zeros((*outer, 2, block_size), np.dtype(np.float32))
+        self._pieces = self._all_pieces()
+        self._next = next(self._pieces, None)
+
+    def populate(self, unused: int) -> bool:
+        """Has the system give memory for a piece of the blocks that will be used next.
+
+        The first write to a page costs a fault, which in a virtual machine is slower than all that
+        a step does with the page. `unused` is the first block that nobody has ever had; a piece
+        lies at most `AHEAD_BYTES` after it and is about a huge page. True if there was one.
+        """
+        while self._next is not None and self._next[0] < unused:
+            self._next = next(self._pieces, None)
+        if self._next is None:
+            return False
+        first, piece = self._next
+        ahead = (first - unused) * (self._bytes // self.num_blocks)
+        if ahead >= AHEAD_BYTES:
+            return False
+        piece.reshape(-1).view(np.uint8)[::_PAGE] = 0
+        self._next = next(self._pieces, None)
+        return True
+
+    @property
+    def _bytes(self) -> int:
+        return sum(array.nbytes for array in self._arrays())
+
+    def _arrays(self) -> list[NDArray[Any]]:
+        return [self.keys, self.values, *([] if self.scales is None else [self.scales])]
+
+    def _all_pieces(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """The memory in order of blocks: the number of a first block, and some blocks of a layer."""
+        layers = len(self.keys)
+        count = max(1, _HUGE_PAGE * self.num_blocks * layers // max(1, self.keys.nbytes))
+        for first in range(0, self.num_blocks, count):
+            for layer in range(layers):
+                for array in self._arrays():
+                    yield first, array[layer, first : first + count]
 
     @staticmethod
     def bytes_per_block(config: ModelConfig, block_size: int, dtype: DType) -> int:
@@ -55,6 +95,7 @@ class KVCache:
 
 
 _CACHE_LINE = 64
+_PAGE = 4096
 _HUGE_PAGE = 2 << 20
 
 

@@ -196,7 +196,8 @@ def make_lane(
     cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
     runner = Runner(model, cache)
     adapters = None if adapter_memory is None else AdapterSlots(runner.load_adapter, adapter_memory)
-    return Lane(name, runner, f"{model.revision}/{kv_dtype}", limits, adapters)
+    revision = f"{model.revision}/{kv_dtype}"
+    return Lane(name, runner, revision, limits, adapters, cache.populate)
 
 
 def _is_elsewhere(spec: ModelSpec, catalog: Catalog, library: Library) -> bool:
