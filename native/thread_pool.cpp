@@ -29,8 +29,11 @@
 namespace homerun {
 namespace {
 
-// The next operation of a layer comes sooner, so the workers are still awake then.
+// How long a worker stays awake: the next operation of a layer comes within the first, the next step
+// of a small model within the second. After the first it yields to whoever else wants the CPU, which
+// is the server's own Python most of all.
 constexpr auto kSpin = std::chrono::microseconds(50);
+constexpr auto kYield = std::chrono::microseconds(400);
 
 void pause() {
 #if defined(__x86_64__)
@@ -43,13 +46,15 @@ void pause() {
 // Waits a while without sleeping; true as soon as done() is.
 template <class Done>
 bool spin(Done done) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
-  do {
+  const auto begin = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::duration waited{};
+  for (; waited < kYield; waited = std::chrono::steady_clock::now() - begin) {
     for (int i = 0; i < 32; i++) {
       if (done()) return true;
       pause();
     }
-  } while (std::chrono::steady_clock::now() < end);
+    if (waited > kSpin) std::this_thread::yield();
+  }
   return false;
 }
 
