@@ -9,7 +9,6 @@ from homerun.model import kv_cache
 from homerun.model.config import ModelConfig
 from homerun.model.dtypes import DType
 from homerun.model.kv_cache import KVCache
-
 from homerun.model.shapes import known_config
 
 

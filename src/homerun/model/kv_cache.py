@@ -77,7 +77,7 @@ class KVCache:
         return [self.keys, self.values, *([] if self.scales is None else [self.scales])]
 
     def _all_pieces(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """The memory in order of blocks: the number of a first block, and some blocks of a layer."""
+        """The memory in order of blocks: a first block, and some blocks of one layer from there."""
         layers = len(self.keys)
         count = max(1, _HUGE_PAGE * self.num_blocks * layers // max(1, self.keys.nbytes))
         for first in range(0, self.num_blocks, count):
