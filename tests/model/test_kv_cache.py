@@ -26,13 +26,17 @@ def config() -> ModelConfig:
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "fp16", "bf16", "int8"])
-def test_populating_changes_nothing(config: ModelConfig, dtype: DType) -> None:
-    cache = KVCache(config, 40, 16, dtype)
-    used = 17
+def test_populating_changes_nothing(
+    config: ModelConfig, dtype: DType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = KVCache(config, 42, 16, dtype)
+    monkeypatch.setattr(kv_cache, "_HUGE_PAGE", 4 * cache.keys[0, :1].nbytes)
+    used = 17  # of a row of four blocks
     arrays = [a for a in (cache.keys, cache.values, cache.scales) if a is not None]
     for array in arrays:
         array[:, :used] = 3
-    populate_all(cache, used)
+    rows = 7  # to the end, the last of two blocks
+    assert populate_all(cache, used) == rows * config.num_layers * len(arrays)
     for array in arrays:
         assert (array[:, :used] == 3).all()
         assert not array[:, used:].any()
@@ -42,14 +46,18 @@ def test_populating_changes_nothing(config: ModelConfig, dtype: DType) -> None:
 def test_populating_keeps_a_distance_ahead_of_use(
     config: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kv_cache, "_HUGE_PAGE", 1)  # a piece is one block of one layer
-    monkeypatch.setattr(kv_cache, "AHEAD_BYTES", 4 * KVCache.bytes_per_block(config, 16, "fp16"))
+    block = KVCache.bytes_per_block(config, 16, "fp16")
     cache = KVCache(config, 20, 16, "fp16")
-    pieces = 2 * config.num_layers
-    assert populate_all(cache, 0) == 4 * pieces
-    assert populate_all(cache, 1) == pieces, "one block used, one block further"
-    assert populate_all(cache, 10) == 4 * pieces, "skips those that use has overtaken"
+    monkeypatch.setattr(kv_cache, "_HUGE_PAGE", 1)  # a piece is one block of one layer
+    monkeypatch.setattr(kv_cache, "AHEAD_BYTES", 4 * block)
+    row = 2 * config.num_layers
+    assert populate_all(cache, 0) == 4 * row
+    assert populate_all(cache, 1) == row, "one block used, one block further"
+    assert cache.populate(2)
+    assert populate_all(cache, 10) == 4 * row, "jumps over those that use has overtaken"
     assert populate_all(cache, 20) == 0, "nothing left"
+    monkeypatch.setattr(kv_cache, "AHEAD_BYTES", 0)
+    assert populate_all(KVCache(config, 20, 16, "fp16"), 7) == row, "the next one in any case"
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads /proc")

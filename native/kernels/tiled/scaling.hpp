@@ -102,7 +102,7 @@ class Scaling {
   // On the heap: threads of a program that links this statically pay for thread_local out of their
   // stack, and are refused where it does not fit.
   static Memory& memory() {
-    static thread_local const auto one = std::make_unique<Memory>();
+    static thread_local const auto one = std::make_unique_for_overwrite<Memory>();
     return *one;
   }
   Memory& memory_ = memory();

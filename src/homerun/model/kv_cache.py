@@ -4,7 +4,6 @@ Knows shapes and dtypes; which block belongs to whom is the engine's.
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from homerun.model.dtypes import F32, NUMPY_TYPES, DType
 ATTENTION_TILE = 256
 """Positions per step of the online softmax, for every implementation and sequence."""
 AHEAD_BYTES = 512 << 20
-"""How much memory `KVCache.populate` asks for before it is used: 1,000 tokens of a 7B model."""
+"""How far `KVCache.populate` goes before use: 1,000 tokens of a 7B model in float16."""
 _INT8 = np.dtype(np.int8)
 
 
@@ -47,43 +46,33 @@ class KVCache:
         self.scales: F32 | None = None
         if dtype == "int8":
             self.scales = _zeros((*outer, 2, block_size), np.dtype(np.float32))
-        self._pieces = self._all_pieces()
-        self._next = next(self._pieces, None)
+        # What `populate` comes to next: a row of blocks, and a piece of it.
+        self._row = self._piece = 0
 
     def populate(self, unused: int) -> bool:
         """Has the system give memory for a piece of the blocks that will be used next.
 
         The first write to a page costs a fault, which in a virtual machine is slower than all that
-        a step does with the page. `unused` is the first block that nobody has ever had; a piece
-        lies at most `AHEAD_BYTES` after it and is about a huge page. True if there was one.
+        a step does with the page. `unused` is the first block that nobody has ever had; nothing
+        before it is touched, and nothing that ends more than `AHEAD_BYTES` after it, but for the
+        row of pieces (about a huge page of each layer's keys, values, scales) that holds it.
+        True if there was a piece.
         """
-        while self._next is not None and self._next[0] < unused:
-            self._next = next(self._pieces, None)
-        if self._next is None:
-            return False
-        first, piece = self._next
-        ahead = (first - unused) * (self._bytes // self.num_blocks)
-        if ahead >= AHEAD_BYTES:
-            return False
-        piece.reshape(-1).view(np.uint8)[::_PAGE] = 0
-        self._next = next(self._pieces, None)
-        return True
-
-    @property
-    def _bytes(self) -> int:
-        return sum(array.nbytes for array in self._arrays())
-
-    def _arrays(self) -> list[NDArray[Any]]:
-        return [self.keys, self.values, *([] if self.scales is None else [self.scales])]
-
-    def _all_pieces(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """The memory in order of blocks: a first block, and some blocks of one layer from there."""
+        arrays = [self.keys, self.values, *([] if self.scales is None else [self.scales])]
         layers = len(self.keys)
-        count = max(1, _HUGE_PAGE * self.num_blocks * layers // max(1, self.keys.nbytes))
-        for first in range(0, self.num_blocks, count):
-            for layer in range(layers):
-                for array in self._arrays():
-                    yield first, array[layer, first : first + count]
+        size = max(1, _HUGE_PAGE // self.keys[0, :1].nbytes)  # blocks of a row
+        if unused // size > self._row:
+            self._row, self._piece = unused // size, 0
+        first, end = self._row * size, min(self._row * size + size, self.num_blocks)
+        ahead = (end - unused) * sum(array.nbytes for array in arrays) // self.num_blocks
+        if first >= self.num_blocks or (first > unused and ahead > AHEAD_BYTES):
+            return False
+        array, layer = arrays[self._piece // layers], self._piece % layers
+        array[layer, max(first, unused) : end].reshape(-1).view(np.uint8)[::_PAGE] = 0
+        self._piece += 1
+        if self._piece == layers * len(arrays):
+            self._row, self._piece = self._row + 1, 0
+        return True
 
     @staticmethod
     def bytes_per_block(config: ModelConfig, block_size: int, dtype: DType) -> int:
