@@ -29,8 +29,11 @@
 namespace homerun {
 namespace {
 
-// The next operation of a layer comes sooner, so the workers are still awake then.
+// How long a thread waits without sleeping. The next operation of a layer comes within the first,
+// so that the workers are still awake, the next step of a small model within the second. Then they
+// yield to whoever wants the CPU, the server's own Python most of all.
 constexpr auto kSpin = std::chrono::microseconds(50);
+constexpr auto kYield = std::chrono::microseconds(400);
 
 void pause() {
 #if defined(__x86_64__)
@@ -40,16 +43,18 @@ void pause() {
 #endif
 }
 
-// Waits a while without sleeping; true as soon as done() is.
+// Waits for `time` at most without sleeping, after kSpin with yields; true as soon as done() is.
 template <class Done>
-bool spin(Done done) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
-  do {
+bool spin(std::chrono::microseconds time, Done done) {
+  const auto begin = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::duration waited{};
+  for (; waited < time; waited = std::chrono::steady_clock::now() - begin) {
     for (int i = 0; i < 32; i++) {
       if (done()) return true;
       pause();
     }
-  } while (std::chrono::steady_clock::now() < end);
+    if (waited > kSpin) std::this_thread::yield();
+  }
   return false;
 }
 
@@ -163,7 +168,7 @@ struct ThreadPool::Crew {
     take(0);
     std::uint32_t inside = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
     if (inside == 0) return;
-    if (spins_ && spin([&] { return gate_.load(std::memory_order_acquire) == 0; })) return;
+    if (spins_ && spin(kSpin, [&] { return gate_.load(std::memory_order_acquire) == 0; })) return;
     while ((inside = gate_.load(std::memory_order_acquire)) != 0) gate_.wait(inside);
   }
 
@@ -202,7 +207,7 @@ struct ThreadPool::Crew {
       const auto something_new = [&] {
         return announced_.load(std::memory_order_acquire) != seen;
       };
-      if (!spins_ || !spin(something_new)) announced_.wait(seen, std::memory_order_acquire);
+      if (!spins_ || !spin(kYield, something_new)) announced_.wait(seen, std::memory_order_acquire);
       seen = announced_.load(std::memory_order_acquire);
       if (ending_.load(std::memory_order_acquire)) return;
       if (!enter()) continue;

@@ -51,7 +51,7 @@ void rms_norm(const float* x, const float* weight, float eps, int width, float* 
 
 // x / (1 + e^-v) = x · (v > 0 ? 1 : e^v) / (1 + e^-|v|): no exponential overflows, so -1e30 gives
 // -0 and not -1e30 / inf or NaN.
-F times_sigmoid(F x, F v) {
+inline F times_sigmoid(F x, F v) {
   const F one = set(1.0f);
   const F e = exp(sub(zero(), abs(v)));
   // 1 for v > 0, or so small that e is 1; negative for v < 0; a NaN passes both.
@@ -59,15 +59,16 @@ F times_sigmoid(F x, F v) {
   return div(mul(x, max(positive, e)), add(one, e));
 }
 
-F silu(F x) { return times_sigmoid(x, x); }
+inline F silu(F x) { return times_sigmoid(x, x); }
 
 // x/2 · (1 + tanh(z)) is x / (1 + e^-2z): no tanh, hence no cancellation near -1, none near 0.
-F gelu_tanh(F x) {
+inline F gelu_tanh(F x) {
   const F cube = mul(mul(x, x), x);
   const F inner = add(x, mul(set(0.044715f), cube));
   return times_sigmoid(x, mul(set(1.5957691216057308f), inner));  // 2 · sqrt(2 / pi)
 }
 
+// `function` is a lambda, so that it is inlined: a call costs as much as what it computes.
 template <class Function>
 void gate(const float* gate_up, int width, float* out, Function function) {
   const float* up = gate_up + width;
@@ -80,9 +81,9 @@ void gate(const float* gate_up, int width, float* out, Function function) {
 
 void gated(const float* gate_up, Activation activation, int width, float* out) {
   if (activation == Activation::silu)
-    gate(gate_up, width, out, silu);
+    gate(gate_up, width, out, [](F x) { return silu(x); });
   else
-    gate(gate_up, width, out, gelu_tanh);
+    gate(gate_up, width, out, [](F x) { return gelu_tanh(x); });
 }
 
 // One row of a 16-bit table: `read` and `write` are of its dtype.

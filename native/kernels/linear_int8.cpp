@@ -81,11 +81,16 @@ void find_outliers(const float* x, int n, Outliers& outliers) {
   outliers.count = 0;
   const float limit = sum_of_magnitudes(x, n) * (8.0f / static_cast<float>(n));
   if (!(__builtin_bit_cast(float, largest_magnitude(x, n)) > limit)) return;
+  float bar = limit;  // what a number has to exceed: the smallest of as many as there may be
   for (int begin = 0; begin < n; begin += kStep) {
     const int numbers = smaller(kStep, n - begin);
-    if (!(__builtin_bit_cast(float, largest_magnitude(x + begin, numbers)) > limit)) continue;
-    for (int i = begin; i < begin + numbers; i++)
-      if (__builtin_fabsf(x[i]) > limit) insert(outliers, x, i);
+    if (!(__builtin_bit_cast(float, largest_magnitude(x + begin, numbers)) > bar)) continue;
+    for (int i = begin; i < begin + numbers; i++) {
+      if (!(__builtin_fabsf(x[i]) > bar)) continue;
+      insert(outliers, x, i);
+      if (outliers.count == Outliers::kMost)
+        bar = __builtin_fabsf(outliers.value[Outliers::kMost - 1]);
+    }
   }
 }
 

@@ -105,6 +105,7 @@ def lane(
     fault: Callable[[Run], None] | None = None,
     habit: float = 0.0,
     adapters: AdapterSlots | None = None,
+    populate: Callable[[int], bool] | None = None,
     **changes: object,
 ) -> Lane:
     values: dict[str, object] = {
@@ -117,7 +118,7 @@ def lane(
     limits = LaneLimits(**{**values, **changes})  # type: ignore[arg-type]
     runner = ToyRunner(limits, fault, habit)
     adapters = adapters or AdapterSlots(toy_load, 1 << 30, start=at_once)
-    return Lane("toy", runner, "rev", limits, adapters)  # type: ignore[arg-type]
+    return Lane("toy", runner, "rev", limits, adapters, populate)  # type: ignore[arg-type]
 
 
 class Answers:

@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include <memory>
+
 #include "kernels/tiled/outlier_weights.hpp"
 #include "kernels/tiled/writing.hpp"
 
@@ -97,9 +99,11 @@ class Scaling {
     // What the groups of K so far add up to.
     alignas(64) float partial[kGroupPanels * kChunkRows * kPanel];
   };
+  // On the heap: threads of a program that links this statically pay for thread_local out of their
+  // stack, and are refused where it does not fit.
   static Memory& memory() {
-    static thread_local Memory one;
-    return one;
+    static thread_local const auto one = std::make_unique_for_overwrite<Memory>();
+    return *one;
   }
   Memory& memory_ = memory();
 };

@@ -115,16 +115,18 @@ class Lane:
         revision: str,
         limits: LaneLimits,
         adapters: AdapterSlots | None = None,
+        populate: Callable[[int], bool] | None = None,
     ) -> None:
         """`revision`: whatever besides tokens and adapter decides K and V (weights, dtypes).
 
-        `adapters` None: the model takes none.
+        `adapters` None: the model takes none. `populate` is `KVCache.populate` or does as it does.
         """
         self.name = name
         self._limits = limits
         self._pool = BlockPool(limits.num_blocks, limits.block_size)
         self._runner = runner
         self._adapters = adapters
+        self._populate = populate
         self._stalled = False
         self._scheduler = Scheduler(
             self._pool,
@@ -144,6 +146,10 @@ class Lane:
     def stalled(self) -> bool:
         """Whether the next step can do nothing, until `listen`'s callable says that it can."""
         return self._stalled
+
+    def prepare(self) -> bool:
+        """Does a small piece of what later steps would have to do first; False if none is left."""
+        return self._populate is not None and self._populate(self._pool.unused)
 
     def listen(self, wake: Callable[[], None]) -> None:
         """`wake` is called on another thread when a lane that is stalled may go on."""

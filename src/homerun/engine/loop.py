@@ -134,9 +134,10 @@ class Engine:
 
     def _obey(self) -> bool:
         """Waits for something to do and carries out the commands; False when it is time to end."""
+        self._prepare()
         events: list[Event] = []
         with self._wake:
-            while not (self._submits or self._aborts or self._stopping or self._can_step()):
+            while not self._wanted():
                 self._beat = time.monotonic()
                 self._wake.wait(IDLE_SECONDS)
                 if self._busy():
@@ -154,6 +155,14 @@ class Engine:
             going_on = not self._stopping
         self._tell(events)
         return going_on
+
+    def _prepare(self) -> None:
+        """As long as nobody wants anything, lanes get ready for later steps, piece by piece."""
+        while not self._wanted() and any(lane.prepare() for lane in self._lanes.values()):
+            self._beat = time.monotonic()
+
+    def _wanted(self) -> bool:
+        return bool(self._submits or self._aborts) or self._stopping or self._can_step()
 
     def _busy(self) -> bool:
         return any(lane.busy for lane in self._lanes.values())

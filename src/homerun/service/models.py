@@ -20,6 +20,7 @@ from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import DType, chosen_dtype, kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
+from homerun.model.memory import available_memory
 from homerun.model.packed_file import has_packed_file
 from homerun.model.shapes import known_config
 from homerun.native import configure
@@ -36,6 +37,8 @@ ROOKIE = "@homerun/rookie"
 ARITHMETIC_DIGITS = 12
 WINDOWS_OF_KV = 8
 """How many full windows the KV cache holds where nothing is asked for and memory allows."""
+SPARE_BYTES = 1 << 30
+"""Memory that has to be left, beside the weights, for KV blocks to get theirs before their use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,16 @@ def make_lane(
     cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
     runner = Runner(model, cache)
     adapters = None if adapter_memory is None else AdapterSlots(runner.load_adapter, adapter_memory)
-    return Lane(name, runner, f"{model.revision}/{kv_dtype}", limits, adapters)
+
+    # Page cache counts as available memory, but the mapped weights are to stay in it.
+    weights = 0 if model.packed is None else model.packed.data.nbytes
+
+    def populate(unused: int) -> bool:
+        available = available_memory()
+        may = available is None or available > weights + SPARE_BYTES
+        return may and cache.populate(unused)
+
+    return Lane(name, runner, f"{model.revision}/{kv_dtype}", limits, adapters, populate)
 
 
 def _is_elsewhere(spec: ModelSpec, catalog: Catalog, library: Library) -> bool:
