@@ -75,8 +75,8 @@ def perplexity_by_position(folder: Path, count: int = 3000) -> list[tuple[str, i
     rows.sort(key=lambda row: len(row[0]))
     # All the long ones, and as many of the short ones as give steady figures.
     chosen = rows[:200] + [row for row in rows[200:] if len(row[0]) > edges[2]][-200:]
-    for ids, learned in chosen:
-        batch = collate([(ids, learned)])
+    for row in chosen:
+        batch = collate([row])
         with torch.no_grad():
             logits = model(batch.tokens, batch.shapes)[batch.wanted]
         loss = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="none")

@@ -60,6 +60,17 @@ def test_populating_keeps_a_distance_ahead_of_use(
     assert populate_all(KVCache(config, 20, 16, "fp16"), 7) == row, "the next one in any case"
 
 
+def test_populating_leaves_memory_alone_that_is_to_be_spared(
+    config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = KVCache(config, 20, 16, "fp16")
+    monkeypatch.setattr(kv_cache, "available_memory", lambda: 1000)
+    assert not cache.populate(0, spare=1000)
+    assert cache.populate(0, spare=999)
+    monkeypatch.setattr(kv_cache, "available_memory", lambda: None)
+    assert cache.populate(0, spare=1000), "nobody knows, as outside Linux"
+
+
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads /proc")
 def test_the_system_has_given_memory_for_populated_blocks(config: ModelConfig) -> None:
     def resident() -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from homerun.model.config import ModelConfig
 from homerun.model.dtypes import F32, NUMPY_TYPES, DType
+from homerun.model.memory import available_memory
 
 ATTENTION_TILE = 256
 """Positions per step of the online softmax, for every implementation and sequence."""
@@ -46,17 +47,18 @@ class KVCache:
         self.scales: F32 | None = None
         if dtype == "int8":
             self.scales = _zeros((*outer, 2, block_size), np.dtype(np.float32))
+        self._block_bytes = self.bytes_per_block(config, block_size, dtype)
         # What `populate` comes to next: a row of blocks, and a piece of it.
         self._row = self._piece = 0
 
-    def populate(self, unused: int) -> bool:
+    def populate(self, unused: int, spare: int = 0) -> bool:
         """Has the system give memory for a piece of the blocks that will be used next.
 
         The first write to a page costs a fault, which in a virtual machine is slower than all that
         a step does with the page. `unused` is the first block that nobody has ever had; nothing
         before it is touched, and nothing that ends more than `AHEAD_BYTES` after it, but for the
         row of pieces (about a huge page of each layer's keys, values, scales) that holds it.
-        True if there was a piece.
+        `spare` bytes of available memory are left alone. True if there was a piece.
         """
         arrays = [self.keys, self.values, *([] if self.scales is None else [self.scales])]
         layers = len(self.keys)
@@ -64,8 +66,11 @@ class KVCache:
         if unused // size > self._row:
             self._row, self._piece = unused // size, 0
         first, end = self._row * size, min(self._row * size + size, self.num_blocks)
-        ahead = (end - unused) * sum(array.nbytes for array in arrays) // self.num_blocks
+        ahead = (end - unused) * self._block_bytes
         if first >= self.num_blocks or (first > unused and ahead > AHEAD_BYTES):
+            return False
+        available = available_memory()
+        if available is not None and available <= spare:
             return False
         array, layer = arrays[self._piece // layers], self._piece % layers
         array[layer, max(first, unused) : end].reshape(-1).view(np.uint8)[::_PAGE] = 0

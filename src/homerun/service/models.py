@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import DType, chosen_dtype, kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
-from homerun.model.memory import available_memory
 from homerun.model.packed_file import has_packed_file
 from homerun.model.shapes import known_config
 from homerun.native import configure
@@ -199,15 +199,9 @@ def make_lane(
     cache = KVCache(model.config, limits.num_blocks, limits.block_size, kv_dtype)
     runner = Runner(model, cache)
     adapters = None if adapter_memory is None else AdapterSlots(runner.load_adapter, adapter_memory)
-
     # Page cache counts as available memory, but the mapped weights are to stay in it.
     weights = 0 if model.packed is None else model.packed.data.nbytes
-
-    def populate(unused: int) -> bool:
-        available = available_memory()
-        may = available is None or available > weights + SPARE_BYTES
-        return may and cache.populate(unused)
-
+    populate = partial(cache.populate, spare=weights + SPARE_BYTES)
     return Lane(name, runner, f"{model.revision}/{kv_dtype}", limits, adapters, populate)
 
 
