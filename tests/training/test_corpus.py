@@ -227,6 +227,17 @@ def test_spans_stand_in_the_text_once_as_they_are_given() -> None:
     assert spans > 400
 
 
+def test_many_questions_about_one_text_are_answered_with_its_words() -> None:
+    found = 0
+    for talk in corpus.conversations(18, 200, kind="span-after-span"):
+        told = " ".join(text for role, text in talk.turns if role != "assistant")
+        # Unrelated talk may stand before; the last two answers are about the text for sure.
+        answers = [text for role, text in talk.turns if role == "assistant"]
+        assert all(answer in told for answer in answers[-2:])
+        found += sum(answer in told for answer in answers)
+    assert found > 800
+
+
 def test_what_is_remembered_was_told_by_the_user() -> None:
     for talk in corpus.conversations(6, 300, kind="memory"):
         assert talk.check is not None

@@ -117,16 +117,18 @@ _RELATIONS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], Callable[[Draw], 
 )
 
 
-def _relations(draw: Draw) -> tuple[str, list[tuple[str, str, str]]]:
+def _relations(
+    draw: Draw, persons: tuple[int, ...] = (1, 2, 2, 3, 4), each: tuple[int, ...] = (1, 1, 2, 2, 3)
+) -> tuple[str, list[tuple[str, str, str]]]:
     """A text about several people; (wording world, question, span) for each of its facts."""
     people: list[str] = []
-    while len(people) < draw.free((1, 2, 2, 3, 4)):
+    while len(people) < draw.free(persons):
         name = e.person(draw)
         if not any(name in other or other in name for other in people):
             people.append(name)
     told: list[str] = []
     asked: list[tuple[str, str, str]] = []
-    for relation in draw.some(_RELATIONS, draw.free((1, 1, 2, 2, 3))):
+    for relation in draw.some(_RELATIONS, draw.free(each)):
         world, forms, questions, make = relation
         seen: set[str] = set()
         for name in people:
@@ -139,11 +141,26 @@ def _relations(draw: Draw) -> tuple[str, list[tuple[str, str, str]]]:
             question = draw.ask(f"ask-span-{world}", questions, 1)
             asked.append((world, question.format(name), value))
     if not asked:
-        return _relations(draw)
+        return _relations(draw, persons, each)
     draw.rng.shuffle(told)
     if draw.chance(0.2):
         told.insert(draw.number(0, len(told)), draw.free(records.NOISE))
     return " ".join(told), asked
+
+
+def _record(draw: Draw) -> tuple[str, list[records.Field]]:
+    """A text about one thing, and those of its fields that stand in it as one span."""
+    while True:
+        _, fields, sentences = records.record(draw, 2, draw.free((4, 6, 8)))
+        ready = [field for field in fields if field.shown and field.type != "array"]
+        if ready:
+            return " ".join(sentences), ready
+
+
+def _question(draw: Draw, field: records.Field) -> str:
+    if field.asked and draw.chance(0.5):
+        return draw.ask(f"ask-{field.asked[0]}", field.asked, 1)
+    return draw.ask("ask-span", _ASK_ANY, 2).format(field.spoken)
 
 
 def _paragraph(draw: Draw) -> tuple[str, str, str, str]:
@@ -152,17 +169,9 @@ def _paragraph(draw: Draw) -> tuple[str, str, str, str]:
         text, asked = _relations(draw)
         _, question, span = draw.free(asked)
         return text, question, span, ""
-    while True:
-        _, fields, sentences = records.record(draw, 2, draw.free((4, 6, 8)))
-        ready = [field for field in fields if field.shown and field.type != "array"]
-        if ready:
-            break
+    text, ready = _record(draw)
     field = draw.free(ready)
-    if field.asked and draw.chance(0.5):
-        question = draw.ask(f"ask-{field.asked[0]}", field.asked, 1)
-    else:
-        question = draw.ask("ask-span", _ASK_ANY, 2).format(field.spoken)
-    return " ".join(sentences), question, field.shown, field.spoken
+    return text, _question(draw, field), field.shown, field.spoken
 
 
 def span(draw: Draw) -> Exchange:
@@ -188,6 +197,28 @@ def span(draw: Draw) -> Exchange:
                         system=f"{draw.free(_DUTIES)} {text}")
     user = draw.ask("form-span", _FORMS, 2).format(text=text, ask=question)
     return Exchange(user, [upper_first(answer)], value, may_bend=False, may_lower=False)
+
+
+def span_after_span(draw: Draw) -> Exchange:
+    """One short text and many questions in a row: each place of the text is looked for in turn."""
+    if draw.chance(0.6):
+        text, relations = _relations(draw, (2, 3, 3, 4), (2, 2, 3, 4))
+        pairs = [(question, value) for _, question, value in relations]
+    else:
+        text, fields = _record(draw)
+        pairs = [(_question(draw, field), field.shown) for field in fields]
+    pairs = draw.some(pairs, min(len(pairs), 6))
+    system = draw.ask("system-span", _SYSTEM_EXACT, 1) if draw.chance(0.4) else None
+    said: list[tuple[str, str]] = []
+    for at, (question, value) in enumerate(pairs):
+        if at == 0:
+            if system is None:
+                question = f"{question} {draw.ask('ask-exact', _EXACT, 1)}"
+            question = draw.ask("form-span", _FORMS, 2).format(text=text, ask=question)
+        said += [("user", question), ("assistant", value)]
+    (_, user), (_, value) = said[-2:]
+    return Exchange(user, [value], check=SpanCheck(value, True), before=said[:-2], system=system,
+                    may_bend=False, may_lower=False)
 
 
 def long_span(draw: Draw) -> Exchange:
