@@ -17,6 +17,7 @@ from homerun.model.adapter_checkpoint import AdapterCheckpoint, AdapterLimits
 from homerun.model.config import ModelConfig, read_config
 from tests.adapters import ALL_LINEARS, adapter_config, adapter_tensors
 from tests.checkpoints import write_checkpoint
+from tests.damage import damaged
 
 # PEFT warns of what it does here on purpose, transformers of an attribute that PEFT asks for.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
@@ -394,19 +395,8 @@ def mutate(rounds: int, base: ModelConfig, directory: Path) -> int:
     length = int.from_bytes(whole[:8], "little")
     refused = 0
     for _ in range(rounds):
-        header = bytearray(whole[8 : 8 + length])
-        for _ in range(chance.randint(1, 3)):
-            at = chance.randrange(len(header))
-            match chance.randrange(4):
-                case 0:
-                    header[at] = chance.randrange(256)
-                case 1:
-                    del header[at : at + chance.randint(1, 9)]
-                case 2:
-                    header[at:at] = chance.choice([b"9", b"-", b"1e9", b"[", b'"', b"null", b"."])
-                case _:
-                    header[at : at + 1] = str(chance.randrange(1 << 65)).encode()
-        data = struct.pack("<Q", len(header)) + bytes(header) + whole[8 + length :]
+        header = damaged(whole[8 : 8 + length], chance, 3)
+        data = struct.pack("<Q", len(header)) + header + whole[8 + length :]
         try:
             adapter = open_files(directory, base, adapter_config(base, rank=1), data)
         except (AdapterInvalid, AdapterIncompatible):
