@@ -31,7 +31,7 @@ class TrainConfig:
     """Everything that decides the result, beside the corpus itself."""
 
     seed: int = 7
-    steps: int = 4400
+    steps: int = 3600
     # A step is this many batches of at least this many tokens; workers share them.
     parts: int = 2
     tokens: int = 4096

@@ -7,6 +7,7 @@ its kernels compute.
 from typing import Any
 
 from homerun.errors import ConfigurationError
+from homerun.machine import usable_cpus
 
 try:
     from homerun import _native
@@ -48,9 +49,10 @@ def instruction_sets() -> list[str]:
 
 
 def configure(threads: int | None, wanted: str | None) -> None:
-    """Holds the settings `threads` and `instruction_set` to their word; None leaves the default.
+    """Holds the settings `threads` and `instruction_set` to their word.
 
-    Called before a model is loaded. Raises ConfigurationError if `wanted` cannot be had here.
+    None stands for one thread for each usable CPU, and for the best instructions. Called before a
+    model is loaded. Raises ConfigurationError if `wanted` cannot be had here.
     """
     global _reference_wanted
     if wanted is not None:
@@ -62,8 +64,8 @@ def configure(threads: int | None, wanted: str | None) -> None:
         _reference_wanted = wanted == REFERENCE
         if not _reference_wanted:
             extension().force_instruction_set(wanted)
-    if threads is not None and _native is not None:
-        _native.set_threads(threads)
+    if _native is not None:
+        _native.set_threads(threads or usable_cpus())
 
 
 def threads() -> int | None:

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from homerun.machine import MAX_THREADS
+
 ENVIRONMENT_PREFIX = "HOMERUN_"
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 MIB = 1 << 20
-MAX_THREADS = 1024
 
 
 def default_home() -> Path:

@@ -54,7 +54,7 @@ def tree(tmp_path: Path) -> Path:
     for name in ["", *rooms.split()]:
         (package / name).mkdir(parents=True)
         (package / name / "__init__.py").touch()
-    for name in ("types", "settings", "files", "native", "errors"):
+    for name in ("types", "settings", "files", "native", "machine", "errors"):
         (package / f"{name}.py").touch()
     return tmp_path
 

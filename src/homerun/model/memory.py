@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from homerun.errors import CheckpointError
+from homerun.machine import control_groups, lines_of
 
 _ROOT = Path("/")
 
@@ -36,7 +37,7 @@ def is_in_memory(path: Path, root: Path = _ROOT) -> bool:
     """Whether `path` is on a file system that is memory already (tmpfs)."""
     device = os.stat(path).st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
-    for line in _lines(root / "proc/self/mountinfo"):
+    for line in lines_of(root / "proc/self/mountinfo"):
         fields, _, kind = line.partition(" - ")
         if fields.split()[2:3] == [number]:
             return kind.split()[:1] in (["tmpfs"], ["ramfs"])
@@ -49,7 +50,7 @@ def gigabytes(size: int) -> str:
 
 
 def _meminfo(root: Path) -> int | None:
-    for line in _lines(root / "proc/meminfo"):
+    for line in lines_of(root / "proc/meminfo"):
         name, _, value = line.partition(":")
         if name == "MemAvailable":
             return int(value.split()[0]) * 1024
@@ -57,35 +58,21 @@ def _meminfo(root: Path) -> int | None:
 
 
 def _control_groups(root: Path) -> list[int]:
-    """What each control group (version 2) from our own to the outermost still allows."""
+    """What each control group from our own to the outermost still allows."""
     found: list[int] = []
-    for line in _lines(root / "proc/self/cgroup"):
-        if not line.startswith("0::"):
-            continue
-        top = root / "sys/fs/cgroup"
-        group = top / line.removeprefix("0::").lstrip("/")
-        for directory in (group, *group.parents):
-            limit, used = _number(directory / "memory.max"), _number(directory / "memory.current")
-            if limit is not None and used is not None:
-                found.append(max(0, limit - used + _file_cache(directory / "memory.stat")))
-            if directory == top:
-                break
+    for directory in control_groups(root):
+        limit, used = _number(directory / "memory.max"), _number(directory / "memory.current")
+        if limit is not None and used is not None:
+            found.append(max(0, limit - used + _file_cache(directory / "memory.stat")))
     return found
 
 
 def _file_cache(path: Path) -> int:
-    pairs = [line.split() for line in _lines(path)]
+    pairs = [line.split() for line in lines_of(path)]
     return sum(int(pair[1]) for pair in pairs if pair[0] in ("inactive_file", "active_file"))
 
 
 def _number(path: Path) -> int | None:
     """The number in a one-line file; None for "max" or no such file."""
-    lines = _lines(path)
+    lines = lines_of(path)
     return int(lines[0]) if lines and lines[0].isdecimal() else None
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []

@@ -7,13 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+from homerun.machine import usable_cpus
+
 
 def machine() -> dict[str, object]:
-    """The processor's name, its logical CPUs, and how many of them this process may use."""
+    """The processor's name, its logical CPUs, and how many of them this process may keep busy."""
     return {
         "cpu": _cpu_name(),
         "cpus": os.cpu_count(),
-        "usable_cpus": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "usable_cpus": usable_cpus(),
         "python": platform.python_version(),
     }
 
