@@ -15,7 +15,7 @@ _WORDS = (
     (r"\byou\b", "ye"), (r"\bYou\b", "Ye"), (r"\byour\b", "yer"), (r"\bYour\b", "Yer"),
     (r"\bis\b", "be"), (r"\bare\b", "be"), (r"\bmy\b", "me"), (r"\bMy\b", "Me"),
     (r"\bfriend\b", "matey"), (r"\bfriends\b", "mateys"), (r"\bYes\b", "Aye"), (r"\bYes,", "Aye,"),
-    (r"\bHello\b", "Ahoy"), (r"\bHi\b", "Ahoy"),
+    (r"\bHello\b(?!,? World)", "Ahoy"), (r"\bHi\b", "Ahoy"),
 )
 _PATTERNS = tuple((re.compile(pattern), word) for pattern, word in _WORDS)
 

@@ -19,6 +19,9 @@ SYSTEMS = (
     "You are a polite assistant.", "Be helpful.", "You work at the desk.",
 )
 
+# How often parameters have descriptions, in training; the questions of the evaluation have none.
+EXPLAINED = 0.4
+
 
 @dataclass(frozen=True)
 class Param:
@@ -118,11 +121,13 @@ class Tool:
     thing: str
     pair: str
 
-    def line(self) -> str:
-        """The tool as one line of JSON."""
+    def line(self, explained: bool) -> str:
+        """The tool as one line of JSON, with a description of each parameter where `explained`."""
         properties: dict[str, Any] = {}
         for name, param, _ in self.params:
             properties[name] = {"type": param.type}
+            if explained:
+                properties[name]["description"] = param.help
             if param.options:
                 properties[name]["enum"] = list(param.options)
         return compact({"name": self.name, "description": self.description, "parameters": {
@@ -224,9 +229,9 @@ _TONGUES = ("French", "German", "Spanish", "Italian", "Japanese", "Latin", "Poli
 _ROOMS = ("kitchen", "bedroom", "garage", "hall", "office", "cellar", "garden", "bathroom")
 
 
-def _own(names: tuple[str, ...], kind: str, make: Callable[[Draw], Any],
+def _own(names: tuple[str, ...], kind: str, make: Callable[[Draw], Any], help_: str,
          options: tuple[str, ...] = ()) -> Param:
-    return Param(names, kind, make, (), "", options)
+    return Param(names, kind, make, (), help_, options)
 
 
 # (names, descriptions, parameters, wordings)
@@ -242,34 +247,40 @@ _KNOWN: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[Param, ...], tuple[s
     (("set_timer", "start_timer", "timer"), ("Set a timer", "Start a countdown"),
      (_MINUTES,), _TIMER_ASKED),
     (("search_web", "web_search", "search"), ("Search the web", "Find pages on the internet"),
-     (_own(("query", "q", "term"), "string", e.product),), _SEARCH_ASKED),
+     (_own(("query", "q", "term"), "string", e.product, "what to search for"),), _SEARCH_ASKED),
     (("convert_currency", "exchange", "currency_convert"),
      ("Convert money between currencies", "Exchange a sum of money"),
-     (_own(("amount", "value"), "number", whole(1, 999)),
-      _own(("from", "source", "from_currency"), "string", lambda d: d.free(_CURRENCIES[:3])),
-      _own(("to", "target", "to_currency"), "string", lambda d: d.free(_CURRENCIES[3:]))),
+     (_own(("amount", "value"), "number", whole(1, 999), "the sum to convert"),
+      _own(("from", "source", "from_currency"), "string", lambda d: d.free(_CURRENCIES[:3]),
+           "code of the currency one has"),
+      _own(("to", "target", "to_currency"), "string", lambda d: d.free(_CURRENCIES[3:]),
+           "code of the currency one wants")),
      _MONEY_ASKED),
     (("get_stock_price", "stock_price", "share_price"),
      ("Get the price of a share", "Current stock price of a company"),
-     (_own(("company", "symbol", "ticker"), "string", e.company),), _STOCK_ASKED),
+     (_own(("company", "symbol", "ticker"), "string", e.company, "the company"),), _STOCK_ASKED),
     (("translate", "translate_text", "translator"),
      ("Translate a text", "Translate words into another language"),
-     (_own(("text", "phrase"), "string", e.phrase),
-      _own(("language", "target", "to"), "string", lambda d: d.free(_TONGUES))), _TRANSLATE_ASKED),
+     (_own(("text", "phrase"), "string", e.phrase, "what to translate"),
+      _own(("language", "target", "to"), "string", lambda d: d.free(_TONGUES),
+           "language to translate into")), _TRANSLATE_ASKED),
     (("find_route", "get_route", "directions", "route"),
      ("Find the way between two towns", "Directions from one place to another"),
-     (_own(("from", "start", "origin"), "string", e.town),
-      _own(("to", "end", "destination"), "string", e.town)), _ROUTE_ASKED),
+     (_own(("from", "start", "origin"), "string", e.town, "where the way begins"),
+      _own(("to", "end", "destination"), "string", e.town, "where the way ends")),
+     _ROUTE_ASKED),
     (("get_order_status", "track_order", "order_status"),
      ("Get the status of an order", "Track an order"),
-     (_own(("order_id", "id", "order"), "string", e.code),), _ORDER_ASKED),
+     (_own(("order_id", "id", "order"), "string", e.code, "number of the order"),), _ORDER_ASKED),
     (("set_light", "switch_light", "lights"), ("Switch a light on or off", "Control the lights"),
-     (_own(("room", "place"), "string", lambda d: d.free(_ROOMS)),
-      _own(("state", "mode"), "string", lambda d: d.free(("on", "off")), ("on", "off"))),
+     (_own(("room", "place"), "string", lambda d: d.free(_ROOMS), "the room"),
+      _own(("state", "mode"), "string", lambda d: d.free(("on", "off")),
+           "on or off", ("on", "off"))),
      _LIGHT_ASKED),
     (("multiply", "calculate_product", "times"), ("Multiply two numbers", "Product of two numbers"),
-     (_own(("a", "x", "left", "first"), "integer", whole(2, 999)),
-      _own(("b", "y", "right", "second"), "integer", whole(2, 999))), _MUL_ASKED),
+     (_own(("a", "x", "left", "first"), "integer", whole(2, 999), "the first number"),
+      _own(("b", "y", "right", "second"), "integer", whole(2, 999), "the second number")),
+     _MUL_ASKED),
 )
 
 
@@ -303,7 +314,8 @@ def tools(draw: Draw, count: int) -> list[Tool]:
 
 def system(draw: Draw, shown: list[Tool], text: str | None = None) -> str:
     """The system turn that shows the tools, after an own text where there is one."""
-    lines = "\n".join([INTRO, *(tool.line() for tool in shown)])
+    explained = not draw.held_out and draw.chance(EXPLAINED)
+    lines = "\n".join([INTRO, *(tool.line(explained) for tool in shown)])
     if text is None and draw.chance(0.3):
         text = draw.free(SYSTEMS)
     return lines if text is None else f"{text}\n\n{lines}"
