@@ -12,13 +12,14 @@ from the repository root.
 """
 
 import argparse
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.rope_scaling import documents, losses
-from homerun.model.dtypes import F32
+from homerun.model.dtypes import F32, DType
 from homerun.model.loader import load_model
 from homerun.model.quantize import quantize_rows
 from homerun.model.rope import RopeTables
@@ -73,24 +74,32 @@ def one_linear(k: int) -> list[tuple[str, float, float]]:
     return result
 
 
-def rookie(count: int, length: int = 512) -> None:
-    """Prints the perplexity of held-out answers for each way to run rookie."""
+def perplexities(
+    count: int, ways: Iterable[tuple[DType, DType]], length: int = 512
+) -> Iterator[tuple[float, int]]:
+    """Perplexity of rookie's held-out answers and their tokens, for dtypes of weights and KV."""
     directory = Path(str(files("homerun").joinpath("data", "rookie")))
-    tokenizer = Tokenizer.load(directory)
-    texts = list(documents(tokenizer, count, length))
-    exact = None
-    print(f"\nrookie, {count} x {length} tokens of held-out talks")
-    for dtype, kv_dtype in (
-        *((weights, "fp32") for weights in ("fp32", "fp16", "bf16", "int8")),
-        *(("fp32", kv) for kv in ("fp16", "bf16", "int8")),
-    ):
+    texts = list(documents(Tokenizer.load(directory), count, length))
+    for dtype, kv_dtype in ways:
         model = load_model(directory, dtype=dtype)
         tables = RopeTables(model.config.rope, model.config.rope, model.config.head_dim)
         total, number = 0.0, 0
         for ids, spoken in texts:
             chosen = losses(model, tables, ids, kv_dtype)[np.array(spoken[1:])]
             total, number = total + float(chosen.sum()), number + len(chosen)
-        perplexity = np.exp(total / number)
+        yield float(np.exp(total / number)), number
+
+
+def rookie(count: int, length: int = 512) -> None:
+    """Prints the perplexity of held-out answers for each way to run rookie."""
+    ways: list[tuple[DType, DType]] = [
+        *((weights, "fp32") for weights in ("fp32", "fp16", "bf16", "int8")),
+        *(("fp32", kv) for kv in ("fp16", "bf16", "int8")),
+    ]
+    exact = None
+    print(f"\nrookie, {count} x {length} tokens of held-out talks")
+    found = perplexities(count, ways, length)
+    for (dtype, kv_dtype), (perplexity, number) in zip(ways, found, strict=True):
         exact = exact or perplexity
         change = (perplexity / exact - 1) * 100
         both = f"{dtype:6} KV {kv_dtype:6}"

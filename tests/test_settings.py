@@ -66,6 +66,12 @@ def test_what_cannot_be_read_is_named(name: str, text: str) -> None:
         Settings.from_environment({f"HOMERUN_{name}": text})
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "100T", "x"])
+def test_what_is_no_size_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match=f"HOMERUN_KV_MEMORY: '{text}' is not a size"):
+        Settings.from_environment({"HOMERUN_KV_MEMORY": text})
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [

@@ -128,11 +128,16 @@ def _kind(annotation: object) -> str:
 
 def _parse(name: str, kind: str, text: str) -> object:
     variable = ENVIRONMENT_PREFIX + name.upper()
+    if name in _SIZES:
+        try:
+            return parse_bytes(text)
+        except ValueError as error:
+            raise ValueError(f"{variable}: {error}") from None
     try:
         if kind == "bool":
             return _BOOLEANS[text.strip().lower()]
         if kind.startswith("int"):
-            return parse_bytes(text) if name in _SIZES else int(text)
+            return int(text)
         if kind == "float":
             return float(text)
     except (ValueError, KeyError):
@@ -159,7 +164,10 @@ def parse_bytes(text: str) -> int:
     unit = digits[-1:] if digits[-1:].isalpha() else ""
     if unit not in _UNITS:
         raise ValueError(f"{text!r} is not a size; write bytes or 512M, 2G")
-    size = float(digits.removesuffix(unit)) * _UNITS[unit]
+    try:
+        size = float(digits.removesuffix(unit)) * _UNITS[unit]
+    except ValueError:
+        raise ValueError(f"{text!r} is not a size; write bytes or 512M, 2G") from None
     if not 0 < size < 1 << 62:
         raise ValueError(f"{text!r} is not a size above zero")
     return int(size)

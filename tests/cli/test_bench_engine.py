@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from itertools import chain, count, groupby, repeat
 from pathlib import Path
@@ -256,6 +259,32 @@ def test_random_weights_are_written_once(tmp_path: Path, monkeypatch: pytest.Mon
     (directory / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 6}))
     assert json.loads(bench(*arguments))["shape"] == values["shape"]
     assert (directory / "model.homerun").stat().st_mtime_ns > written.st_mtime_ns
+    # Without its end, as after a power cut; and without the file.
+    whole = (directory / "model.homerun").read_bytes()
+    (directory / "model.homerun").write_bytes(whole[:-1000])
+    bench(*arguments)
+    (directory / "model.homerun").unlink()
+    bench(*arguments)
+    assert (directory / "model.homerun").read_bytes() == whole
+    # Complete, but with other bytes: nobody knows why, so nobody deletes it.
+    (directory / "model.homerun").write_bytes(whole[:-64] + bytes(64))
+    result = CliRunner().invoke(app, ["bench", "engine", *arguments])
+    assert f"delete {directory}, and it is written anew" in str(result.exception)
+
+
+def test_what_a_killed_writer_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMERUN_BENCH_DIR", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    left = tmp_path / f".rookie-int8-v1-{ended.pid}"
+    others = [tmp_path / f".rookie-int8-v1-{os.getpid()}", tmp_path / f".other-v1-{ended.pid}"]
+    for path in (left, *others):
+        path.mkdir()
+    bench("--shape", "rookie", "--dtype", "int8", "--phase", "decode")
+    assert not left.exists()
+    assert all(path.exists() for path in others)
 
 
 def test_an_imported_model_is_measured_by_its_name(
@@ -292,6 +321,9 @@ def test_table() -> None:
         (["--adapters", "8", "--adapter-targets", "some"], "one of attention, all"),
         (["--shape", "llama-3-70b"], "llama-3-70b is not one of"),
         (["--shape", "rookie", "--dtype", "fp32"], "--shape is one of int8, bf16, fp16"),
+        (["@homerun/rookie", "--shape", "rookie"], "leave out @homerun/rookie"),
+        (["--batch", "100000000"], "the KV cache of this prefill needs"),
+        (["--tokens", "10000000000", "--phase", "decode"], "take a smaller --batch, fewer"),
     ],
 )
 def test_bad_arguments_are_told_in_plain_words(arguments: list[str], message: str) -> None:

@@ -53,6 +53,14 @@ def test_results_stand_against_their_own_limits(tmp_path: Path) -> None:
     assert values["results"][0]["linears"] == 0.75
 
 
+def test_an_unsteady_machine_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps({**RESULT, "probe_steady": True, "probe_variation": 0.1}))
+    assert "measure again" not in run(str(path))
+    path.write_text(json.dumps({**RESULT, "probe_steady": False, "probe_variation": 0.4}))
+    assert "decode: the probe of the memory varied by 40%" in run(str(path))
+
+
 def test_a_result_of_numpy_has_no_shares() -> None:
     missing = dict.fromkeys(("probe_gb_per_s", "gmac_per_s", "prefill_gmac_per_s"))
     shares = standing.standing({**RESULT, **missing})

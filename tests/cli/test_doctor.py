@@ -200,15 +200,6 @@ def test_models_that_cannot_be_served(library: Library) -> None:
     assert "has no tokenizer.json" in told(checked(library))
 
 
-def test_memory_that_does_not_suffice() -> None:
-    assert models.needs_too_much(10, 10, 20) == models.needs_too_much(10, 10, None) == []
-    (weights,) = models.needs_too_much(30 * 10**9, 10, 20 * 10**9)
-    assert weights.what == "the weights need 30.00 GB, and only 20.00 GB of memory are available"
-    (both,) = models.needs_too_much(10 * 10**9, 20 * 10**9, 18 * 10**9)
-    assert "weights and KV cache need 30.00 GB" in both.what
-    assert "--kv-memory 3814M" in both.remedy  # half of what the weights leave
-
-
 def test_what_comes_with_the_package(tmp_path: Path) -> None:
     rookie = next(one for one in models.Catalog.load() if one.bundled)
     assert not models.bundled(rookie, ROOKIE).problems

@@ -24,4 +24,16 @@ def test_available_memory(tmp_path: Path) -> None:
     group["memory.max"] = "max\n"
     assert memory.available_memory(fake_system(tmp_path / "3", 1000, group)) == 1000 * 1024
     assert memory.available_memory(tmp_path / "4") is None
-    memory.check_fits("anything", 1 << 60, tmp_path / "4")
+    memory.check_fits("anything", 1 << 60, root=tmp_path / "4")
+
+
+def test_memory_that_does_not_suffice() -> None:
+    assert memory.shortage(10, 10, 20) is None
+    assert memory.shortage(10, 10, None) is None
+    weights = memory.shortage(30 * 10**9, 10, 20 * 10**9)
+    assert weights is not None
+    assert weights[0] == "the weights need 30.00 GB, and only 20.00 GB of memory are available"
+    both = memory.shortage(10 * 10**9, 20 * 10**9, 18 * 10**9)
+    assert both is not None
+    assert "weights and KV cache need 30.00 GB" in both[0]
+    assert "--kv-memory 3814M" in both[1]  # half of what the weights leave

@@ -307,6 +307,39 @@ def test_what_to_do_where_weights_are_missing(tmp_path: Path) -> None:
         checkpoint_directory(ModelSpec("mine"), None, tmp_path)
 
 
+def test_a_kv_cache_larger_than_the_memory_is_refused(
+    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    library.add("mine", ROOKIE, "int8")
+    home = tmp_path / "home"
+    with pytest.raises(ConfigurationError, match=r"mine: weights and KV cache need .* available"):
+        load_models([ModelSpec("mine")], settings(home, kv_memory=1 << 50))
+    # Together with the weights, which it would push out of memory.
+    monkeypatch.setattr("homerun.service.models.available_memory", lambda: 30_000_000)
+    with pytest.raises(ConfigurationError, match="serve with --kv-memory"):
+        load_models([ModelSpec("mine")], settings(home, kv_memory=25_000_000))
+    load_models([ModelSpec("mine")], settings(home, kv_memory=15_000_000))
+
+
+def test_models_that_do_not_fit_together_are_told(
+    library: Library,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Served all the same: mapped weights can be read again, and the KV memory was not chosen."""
+    for name in ("one", "two"):
+        library.add(name, ROOKIE, "int8")
+    chosen = settings(tmp_path / "home", max_model_len=64)
+    monkeypatch.setattr("homerun.service.models.available_memory", lambda: 12_000_000)
+    load_models([ModelSpec("one")], chosen)
+    assert not caplog.messages
+    load_models([ModelSpec("one"), ModelSpec("two")], chosen)
+    (told,) = caplog.messages
+    assert told.startswith("two: the weights need")
+    assert "beside the models before it" in told
+
+
 # Comparison.
 
 

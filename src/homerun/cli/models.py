@@ -11,6 +11,9 @@ from homerun.service.comparison import compare
 from homerun.service.library import ImportedModel, Library, age, verify
 from homerun.settings import Settings
 
+FEW_TOKENS = 1000
+"""On fewer a perplexity may move by a percent for no reason."""
+
 
 def add(
     name: str, path: Path, dtype: str | None, groups: tuple[int, int], settings: Settings
@@ -59,6 +62,8 @@ def check(
     print(f"  packed  {found.packed_dtype:5} {found.packed:.4f}")
     print(f"  source  {found.source_dtype:5} {found.source:.4f}")
     print(f"  difference    {found.difference:+.2f} %")
+    if found.tokens < FEW_TOKENS:
+        print(f"  (by chance as well: a text of at least {FEW_TOKENS:,} tokens says more)")
 
 
 def _row(model: ImportedModel) -> tuple[str, str, str, str, str]:

@@ -22,6 +22,7 @@ from homerun.model.quantize import DEFAULT_GROUPS
 from homerun.model.rope import RopeConfig, RopeTables, scaled_beyond_training
 from homerun.model.weight_source import WeightSource, parts, read_weights
 from homerun.model.weights import EMBEDDING, CheckpointWeights, check_shapes, table_dtype
+from homerun.native import REFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class LoadedModel:
     """Hex hash of everything that decides a hidden row but its tokens: keys the prefix cache."""
     instruction_set: str
     """What arithmetic runs, see `ops.base.Ops.instruction_set`."""
+    weight_bytes: int
+    """Of the file the weights are mapped from, or of the memory they were made in."""
     packed: PackedFile | None = None
     """The file the weights are in; None if they were packed from a checkpoint."""
 
@@ -66,13 +69,19 @@ def load_model(
                 f"with --dtype {dtype}"
             )
         config = replace(config, dtype=facts.dtype)
-        _check_memory(directory, config, facts, ops, mapped=True)
+        size = packed.data.nbytes
+        if ops.instruction_set == REFERENCE:  # whatever is mapped, it makes copies of
+            size = float32_bytes(config)
+            check_fits(str(directory), size)
         packed.verify()
         source: WeightSource = packed
     else:
         checkpoint, config = open_checkpoint(directory, dtype)
         packed, facts = None, checkpoint_facts(checkpoint, config)
-        _check_memory(directory, config, facts, ops, mapped=False)
+        size = arrange(config, facts)[-1].end
+        if ops.instruction_set == REFERENCE:
+            size = float32_bytes(config)
+        check_fits(str(directory), size)
         groups = facts.weight_group, facts.activation_group
         source = CheckpointWeights(checkpoint, config, config.dtype, *groups)
 
@@ -81,7 +90,7 @@ def load_model(
     rope = RopeTables(config.rope, scaled, config.head_dim)
     decoder = Decoder(config, read_weights(source, config, ops), rope, ops)
     revision = _revision(config, scaled, facts)
-    return LoadedModel(config, decoder, revision, ops.instruction_set, packed)
+    return LoadedModel(config, decoder, revision, ops.instruction_set, size, packed)
 
 
 def open_checkpoint(directory: Path, dtype: DType | None) -> tuple[Checkpoint, ModelConfig]:
@@ -110,19 +119,6 @@ def checkpoint_facts(
         source=str(checkpoint.directory.resolve()),
         source_digest=checkpoint.digest().hex(),
     )
-
-
-def _check_memory(
-    directory: Path, config: ModelConfig, facts: Facts, ops: Ops, *, mapped: bool
-) -> None:
-    """Raises CheckpointError if the memory that `ops` want besides a mapping is not there."""
-    if ops.instruction_set == "reference":  # float32 copies, whatever the dtype
-        needed = float32_bytes(config)
-    elif not mapped:
-        needed = arrange(config, facts)[-1].end
-    else:
-        return  # the mapping itself was checked when it was opened
-    check_fits(str(directory), needed)
 
 
 def float32_bytes(config: ModelConfig) -> int:

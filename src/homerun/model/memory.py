@@ -12,14 +12,37 @@ from homerun.machine import control_groups, lines_of
 _ROOT = Path("/")
 
 
-def check_fits(what: str, needed: int, root: Path = _ROOT) -> None:
+def check_fits(
+    what: str,
+    needed: int,
+    remedy: str = "stop other programs, or take a smaller model or dtype",
+    root: Path = _ROOT,
+) -> None:
     """Raises CheckpointError with the numbers if `needed` bytes are more than are available."""
     available = available_memory(root)
     if available is not None and needed > available:
         raise CheckpointError(
             f"{what} needs {gigabytes(needed)} of memory, but only {gigabytes(available)} are "
-            "available: stop other programs, or take a smaller model or dtype"
+            f"available: {remedy}"
         )
+
+
+def shortage(weights: int, cache: int, available: int | None) -> tuple[str, str] | None:
+    """Why weights and KV cache, in bytes, do not fit, and what to do; None if they do.
+
+    `available` None: nobody knows, and everything fits.
+    """
+    if available is None or weights + cache <= available:
+        return None
+    has = f"only {gigabytes(available)} of memory are available"
+    if weights > available:
+        remedy = "stop other programs, or take a smaller model or dtype"
+        return f"the weights need {gigabytes(weights)}, and {has}", remedy
+    return (
+        f"weights and KV cache need {gigabytes(weights + cache)}, and {has}",
+        f"serve with --kv-memory {max(1, (available - weights) >> 21)}M or a shorter "
+        "--max-model-len, or stop other programs",
+    )
 
 
 def available_memory(root: Path = _ROOT) -> int | None:
@@ -46,7 +69,7 @@ def is_in_memory(path: Path, root: Path = _ROOT) -> bool:
 
 def gigabytes(size: int) -> str:
     """`6.74 GB`, or MB below one of them."""
-    return f"{size / 1e9:.2f} GB" if size >= 10**9 else f"{size / 1e6:.2f} MB"
+    return f"{size / 1e9:,.2f} GB" if size >= 10**9 else f"{size / 1e6:.2f} MB"
 
 
 def _meminfo(root: Path) -> int | None:

@@ -21,6 +21,7 @@ from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import DType, chosen_dtype, kv_dtype_for
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
+from homerun.model.memory import available_memory, shortage
 from homerun.model.packed_file import has_packed_file
 from homerun.model.shapes import known_config
 from homerun.native import configure
@@ -110,6 +111,7 @@ def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
         specs = [spec for spec in specs if not _is_elsewhere(spec, catalog, library)]
         if all(spec.name != ROOKIE for spec in specs):
             specs.append(ModelSpec(ROOKIE))
+    room = _Room(available_memory(), settings.kv_memory is not None)
     by_name: dict[str, ServedModel] = {}
     lanes: list[Lane] = []
     own: list[CatalogModel] = []
@@ -122,7 +124,7 @@ def load_models(specs: Iterable[ModelSpec], settings: Settings) -> ServedModels:
         if known is None:
             own.append(entry)
         stood_for = [m for m in catalog if _needs_stand_in(m, specs, settings, spec)]
-        served, lane = _load(entry, directory, stood_for, settings)
+        served, lane = _load(entry, directory, stood_for, settings, room)
         by_name.update((one.name, one) for one in served)
         lanes.append(lane)
     return ServedModels(catalog.plus(own), by_name, lanes)
@@ -236,8 +238,38 @@ def _entry(name: str, config: ModelConfig) -> CatalogModel:
     )
 
 
+@dataclass(slots=True)
+class _Room:
+    """Memory for the models that are loaded one after the other."""
+
+    available: int | None
+    """Bytes before the first of them; None where nobody knows."""
+    is_chosen: bool
+    """Whether somebody said how large KV caches are: what is impossible is refused."""
+    taken: int = 0
+
+    def take(self, name: str, weights: int, cache: int) -> None:
+        """Counts a model, in bytes. Raises ConfigurationError for a cache it has no room for.
+
+        Models that do not fit together only get a warning: mapped weights are read again.
+        """
+        if self.available is None:
+            return
+        alone = shortage(weights, cache, self.available)
+        if alone is not None and self.is_chosen:
+            raise ConfigurationError(f"{name}: {alone[0]}: {alone[1]}")
+        if beside := shortage(weights, cache, max(0, self.available - self.taken)):
+            others = " beside the models before it" if self.taken else ""
+            logger.warning("%s: %s%s: %s", name, beside[0], others, beside[1])
+        self.taken += weights + cache
+
+
 def _load(
-    entry: CatalogModel, directory: Path, stood_for: Sequence[CatalogModel], settings: Settings
+    entry: CatalogModel,
+    directory: Path,
+    stood_for: Sequence[CatalogModel],
+    settings: Settings,
+    memory: _Room,
 ) -> tuple[list[ServedModel], Lane]:
     if not directory.is_dir():
         raise ConfigurationError(f"{directory} is not a directory")
@@ -258,6 +290,8 @@ def _load(
     window = min(promised, settings.max_model_len or promised)
     kv_dtype = chosen_kv_dtype(settings, model.config)
     num_blocks = _num_blocks(model.config, kv_dtype, window, settings)
+    per_block = KVCache.bytes_per_block(model.config, BLOCK_SIZE, kv_dtype)
+    memory.take(entry.name, model.weight_bytes, num_blocks * per_block)
     room = num_blocks * BLOCK_SIZE
     if room < window:
         logger.warning(

@@ -101,8 +101,9 @@ def serve(
 @app.command()
 def engine(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL|NAME=PATH", help="What to load.")
-    ] = "@homerun/rookie",
+        str | None,
+        typer.Argument(metavar="MODEL|NAME=PATH", help="What to load.  [default: @homerun/rookie]"),
+    ] = None,
     shape: Annotated[
         str | None,
         typer.Option(
@@ -158,6 +159,8 @@ def engine(
 
     if phase not in ("prefill", "decode", "both"):
         raise ConfigurationError(f"{phase} is not one of prefill, decode, both")
+    if model is not None and shape is not None:
+        raise ConfigurationError(f"--shape {shape} measures random weights: leave out {model}")
     wanted = Adapters(adapters, rank, adapter_targets) if adapters else None
     jobs: list[Job] = []
     if phase != "decode":
@@ -203,4 +206,4 @@ def bench(context: typer.Context) -> None:
     from homerun.cli.bench.steps import Job
 
     jobs = [Job("prefill", 128, 0, 1), Job("decode", 128, 128, 1)]
-    show(measured("@homerun/rookie", None, jobs, settings_from(), repeat=3), as_json=False)
+    show(measured(None, None, jobs, settings_from(), repeat=3), as_json=False)

@@ -11,24 +11,28 @@ from typing import Any
 
 from homerun import __version__
 from homerun.cli.bench.adapters import Adapters, random_adapters
-from homerun.cli.bench.figures import rounded, table
+from homerun.cli.bench.figures import rounded, table, unsteady_lines
 from homerun.cli.bench.limits import Probe, amx_kind, peak, peak_kind, work_done
 from homerun.cli.bench.machine import machine, process_seconds, resident_bytes, rss_bytes
 from homerun.cli.bench.shapes import random_model
 from homerun.cli.bench.steps import PROBE_VARIATION, Instruments, Job, Measurement, measure
-from homerun.engine.lane import LaneLimits
+from homerun.engine.lane import BLOCK_SIZE, LaneLimits
 from homerun.engine.sequence import AdapterRef
-from homerun.model.config import ModelConfig
+from homerun.errors import CheckpointError
+from homerun.model.config import ModelConfig, read_config
 from homerun.model.dtypes import chosen_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
+from homerun.model.memory import check_fits
 from homerun.model.packed_file import has_packed_file
+from homerun.model.packed_header import IMPORT_AGAIN
 from homerun.model.packing import panels_shape, scales_shape, stored_type
 from homerun.model.quantize import DEFAULT_GROUPS
 from homerun.model.weight_source import parts
 from homerun.native import configure, native_available, threads
 from homerun.service.catalog import Catalog
 from homerun.service.models import (
+    ROOKIE,
     ModelSpec,
     checkpoint_directory,
     chosen_kv_dtype,
@@ -52,7 +56,7 @@ class Subject:
 
 
 def engine(
-    model: str,
+    model: str | None,
     shape: str | None,
     jobs: Sequence[Job],
     settings: Settings,
@@ -60,11 +64,9 @@ def engine(
     repeat: int,
     adapters: Adapters | None = None,
 ) -> list[dict[str, Any]]:
-    """The results of the jobs, in order: of the model, or of random weights of a shape.
+    """The results of the jobs, in order: of the model (rookie), or of random weights of a shape.
 
-    With `adapters` also without them in turn.
-
-    Raises HomerunError.
+    With `adapters` also without them in turn. Raises HomerunError.
     """
     started = process_seconds()
     configure(settings.threads, settings.instruction_set)
@@ -73,14 +75,21 @@ def engine(
         name, dtype = shape, dtype or "int8"
         directory = random_model(shape, dtype, settings)
     else:
-        spec = ModelSpec.parse(model)
+        spec = ModelSpec.parse(model or ROOKIE)
         known = Catalog.load().get(spec.name)
         name, directory = spec.name, checkpoint_directory(spec, known, settings.home)
         if known is not None and not has_packed_file(directory):
             dtype = dtype or known.dtype
+    _check_sizes(jobs, directory, settings)
     longest = max(job.positions for job in jobs)
     began = time.perf_counter()
-    loaded = load_model(directory, dtype=dtype, max_model_len=longest)
+    try:
+        loaded = load_model(directory, dtype=dtype, max_model_len=longest)
+    except CheckpointError as error:
+        if shape is None or IMPORT_AGAIN not in str(error):
+            raise
+        remedy = f"delete {directory}, and it is written anew"
+        raise CheckpointError(str(error).replace(IMPORT_AGAIN, remedy)) from None
     subject = Subject(name, directory, loaded, started + time.perf_counter() - began)
     refs = random_adapters(loaded.config, adapters, settings) if adapters else ()
     return [_measured(subject, job, settings, repeat, adapters, refs) for job in jobs]
@@ -112,6 +121,16 @@ def weight_bytes(config: ModelConfig, weight_group: int) -> int:
     return size
 
 
+def _check_sizes(jobs: Sequence[Job], directory: Path, settings: Settings) -> None:
+    """Raises CheckpointError for a job whose KV cache the memory cannot hold."""
+    config = read_config(directory)
+    kv_dtype = chosen_kv_dtype(settings, config)
+    for job in jobs:
+        size = job.blocks * KVCache.bytes_per_block(config, BLOCK_SIZE, kv_dtype)
+        remedy = "take a smaller --batch, fewer --tokens or a shorter --context"
+        check_fits(f"the KV cache of this {job.phase}", size, remedy)
+
+
 def _measured(
     subject: Subject,
     job: Job,
@@ -122,6 +141,7 @@ def _measured(
 ) -> dict[str, Any]:
     config = subject.model.config
     kv_dtype = chosen_kv_dtype(settings, config)
+    kv_bytes = job.blocks * KVCache.bytes_per_block(config, BLOCK_SIZE, kv_dtype)
     limits = LaneLimits(
         num_blocks=job.blocks,  # a cache that holds exactly the job
         max_batch_tokens=job.batch_tokens(settings.max_batch_tokens),
@@ -147,7 +167,6 @@ def _measured(
         ),
         adapters=refs,
     )
-    kv_bytes = job.blocks * KVCache.bytes_per_block(config, limits.block_size, kv_dtype)
     rss = rss_bytes()
     packed = subject.model.packed
     group = packed.header.facts.weight_group if packed else DEFAULT_GROUPS[0]
@@ -206,8 +225,8 @@ def figures(measured: Measurement, streamed: int) -> dict[str, Any]:
         "step_ms_p90": rounded(measured.step_ms(0.9)),
         "gb_per_s": rounded(streamed / step_ms * 1e-6),
         "probe_gb_per_s": rounded(measured.probe_gb_per_s),
-        "probe_variation": rounded(measured.probe_variation),
-        "probe_steady": measured.probe_variation <= PROBE_VARIATION,
+        "probe_variation": rounded(measured.probe_variation) if measured.probes else None,
+        "probe_steady": measured.probe_variation <= PROBE_VARIATION if measured.probes else None,
         "rounds_repeated": measured.repeated,
         "gmac_per_s": rounded(measured.linear_gmac_per_s),
         "prefill_gmac_per_s": rounded(measured.step_gmac_per_s),
@@ -255,8 +274,9 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
     rows += [
         (*(one[key] for key in (*keys, *steps)), one["overhead_share"] * 100) for one in results
     ]
+    unsteady = unsteady_lines(results)
     memory = f"RSS {first['rss_bytes'] / 1e6:,.0f} MB, ready after {first['ready_seconds']:.2f} s"
-    return f"{about}\n\n{table(rows)}\n\n{_adapter_lines(results)}{memory}"
+    return f"{about}\n\n{table(rows)}\n\n{_adapter_lines(results)}{unsteady}{memory}"
 
 
 def _adapter_lines(results: Sequence[dict[str, Any]]) -> str:

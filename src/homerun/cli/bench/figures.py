@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +66,13 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:,.1f}" if isinstance(value, float) else str(value)
+
+
+def unsteady_lines(results: Sequence[dict[str, Any]]) -> str:
+    """A line for each result beside which the memory's speed went up and down."""
+    return "".join(
+        f"{one['phase']}: the probe of the memory varied by {one['probe_variation']:.0%}, so "
+        "something else was busy: measure again\n"
+        for one in results
+        if one.get("probe_steady") is False
+    )

@@ -11,8 +11,10 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from homerun.errors import ConfigurationError
-from homerun.model.packed_header import VERSION
+from homerun.errors import CheckpointError, ConfigurationError
+from homerun.model.config import read_config
+from homerun.model.packed_file import PackedFile
+from homerun.model.packed_header import FILE_NAME, VERSION
 from homerun.model.random_model import write_random_model
 from homerun.model.shapes import SHAPES
 from homerun.settings import Settings
@@ -30,9 +32,10 @@ def random_model(shape: str, dtype: str, settings: Settings) -> Path:
     name = f"{shape}-{dtype}-v{VERSION}"  # a file of another version is left alone
     directory = home / name
     if directory.is_dir():
-        if _has_shape(directory, shape):
+        if _is_whole(directory, shape):
             return directory
         shutil.rmtree(directory)
+    _sweep(home, f".{shape}-{dtype}-")
     print(f"writing random weights to {directory}, once", file=sys.stderr, flush=True)
     unfinished = home / f".{name}-{os.getpid()}"
     try:
@@ -49,10 +52,29 @@ def random_model(shape: str, dtype: str, settings: Settings) -> Path:
     return directory
 
 
-def _has_shape(directory: Path, shape: str) -> bool:
-    """Whether the weights are of today's shape of that name: rookie's has changed."""
+def _is_whole(directory: Path, shape: str) -> bool:
+    """Whether the file is complete and of today's shape of that name: rookie's has changed."""
     try:
         config = json.loads((directory / "config.json").read_bytes())
-    except (OSError, ValueError):
+        PackedFile(directory / FILE_NAME, read_config(directory), check_memory=False)
+    except (OSError, ValueError, CheckpointError):
         return False
     return all(config.get(name) == value for name, value in SHAPES[shape].items())
+
+
+def _sweep(home: Path, prefix: str) -> None:
+    """Removes what processes that were killed while they wrote have left of such a file."""
+    for path in home.glob(f"{prefix}*"):
+        writer = path.name.rpartition("-")[2]
+        if writer.isdecimal() and not _is_alive(int(writer)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from homerun.cli.bench.figures import rounded, table
+from homerun.cli.bench.figures import rounded, table, unsteady_lines
 from homerun.cli.bench.limits import PEAKS, Limits, measured_limits
 from homerun.cli.bench.machine import caches, machine
 from homerun.errors import ConfigurationError
@@ -104,8 +104,9 @@ def _standings_table(results: Sequence[Result]) -> str:
         shares = [None if share is None else share * 100 for share in standing(result).values()]
         name = f"{result['model']} {result['dtype']} {result['phase']}, batch {result['batch']}"
         rows.append((name, result["tokens_per_s"], result["step_ms"], *shares))
+    unsteady = unsteady_lines(results)
     return (
-        f"{table(rows)}\n\n"
+        f"{table(rows)}\n\n{unsteady}{unsteady and chr(10)}"
         "memory: bytes of weights read per second, of the probe between the steps; linears: their\n"
         "multiply-adds per second, of the peak of vector registers; whole: the same over the\n"
         "time of the whole step"

@@ -152,6 +152,11 @@ class Measurement:
     """The same without adapters, each just before the round with them; none if none are used."""
 
     @property
+    def probes(self) -> list[float]:
+        """GB/s of all rounds."""
+        return [probe for one in self.rounds for probe in one.probes]
+
+    @property
     def probe_variation(self) -> float:
         """The largest of a round that counts."""
         return max(one.probe_variation for one in self.rounds)
@@ -159,8 +164,7 @@ class Measurement:
     @property
     def probe_gb_per_s(self) -> float | None:
         """Median over all probes."""
-        probes = [probe for one in self.rounds for probe in one.probes]
-        return statistics.median(probes) if probes else None
+        return statistics.median(self.probes) if self.probes else None
 
     @property
     def linear_gmac_per_s(self) -> float | None:

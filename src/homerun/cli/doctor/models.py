@@ -7,7 +7,7 @@ from homerun.cli.doctor.report import Check, Problem
 from homerun.errors import CheckpointError, HomerunError
 from homerun.model.config import ModelConfig, read_config
 from homerun.model.loader import float32_bytes, open_checkpoint
-from homerun.model.memory import gigabytes
+from homerun.model.memory import shortage
 from homerun.model.packed_file import PackedFile
 from homerun.model.packed_header import FILE_NAME
 from homerun.native import REFERENCE
@@ -66,23 +66,6 @@ def bundled(model: CatalogModel, directory: Path) -> Check:
     return Check(subject, {"dtype": config.dtype, "tensors": len(checkpoint.shapes)})
 
 
-def needs_too_much(weights: int, cache: int, available: int | None) -> list[Problem]:
-    """Whether weights and KV cache have room together, in bytes."""
-    if available is None or weights + cache <= available:
-        return []
-    has = f"only {gigabytes(available)} of memory are available"
-    if weights > available:
-        remedy = "stop other programs, or take a smaller model or dtype"
-        return [Problem(f"the weights need {gigabytes(weights)}, and {has}", remedy)]
-    return [
-        Problem(
-            f"weights and KV cache need {gigabytes(weights + cache)}, and {has}",
-            f"serve with --kv-memory {max(1, (available - weights) >> 21)}M or a shorter "
-            "--max-model-len, or stop other programs",
-        )
-    ]
-
-
 def _memory(
     config: ModelConfig,
     known: CatalogModel | None,
@@ -93,7 +76,8 @@ def _memory(
     window = known.context_window if known is not None else config.max_position_embeddings
     cache = kv_cache_bytes(config, window, settings)
     facts: dict[str, object] = {"weights_bytes": weights, "kv_cache_bytes": cache}
-    return facts, needs_too_much(weights, cache, available)
+    short = shortage(weights, cache, available)
+    return facts, [] if short is None else [Problem(*short)]
 
 
 def _again(model: ImportedModel) -> str:
