@@ -10,9 +10,16 @@ import torch
 
 from training.corpus import conversations
 from training.tokenizer import train_tokenizer
-from training.train import TrainConfig, train
+from training.train import OUT, TrainConfig, train
 
 STAGES = ("tokenizer", "train", "export", "adapters", "evaluate")
+NEEDS = {
+    "train": ("tokenizer.json",),
+    "export": ("tokenizer.json", "state.pt"),
+    "adapters": ("checkpoint/config.json",),
+    "evaluate": ("checkpoint/config.json",),
+}
+MAKES = {"tokenizer": "tokenizer.json", "train": "state.pt", "export": "checkpoint/config.json"}
 TOKENIZER_SEED = 5
 TOKENIZER_CONVERSATIONS = 40_000
 
@@ -23,15 +30,22 @@ def main() -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path("build/rookie"),
-        help="folder for the state, the log and the checkpoint (build/rookie)",
+        default=OUT,
+        help=f"folder for the state, the log and the checkpoint ({OUT})",
     )
     parser.add_argument("--steps", type=int, default=TrainConfig.steps)
-    parser.add_argument("--workers", type=int, default=2, help="processes that train together")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=TrainConfig.parts,
+        help=f"processes that train together, at most {TrainConfig.parts}",
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of each worker")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--report", type=Path, default=Path("training/report.md"))
     options = parser.parse_args()
+    if problem := _problem(options):
+        parser.error(problem)
     torch.set_num_threads(options.workers * options.threads)
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
@@ -54,6 +68,23 @@ def main() -> None:
         from training.evaluate import evaluate
 
         evaluate(checkpoint, out / "adapters", out / "log.jsonl", options.report)
+
+
+def _problem(options: argparse.Namespace) -> str | None:
+    """What cannot work, before hours go into it."""
+    if min(options.steps, options.threads) < 1:
+        return "--steps and --threads start at 1"
+    if not 1 <= options.workers <= TrainConfig.parts:
+        return f"--workers is 1 to {TrainConfig.parts}: a step has so many batches to share"
+    out: Path = options.out
+    if out.exists() and not out.is_dir():
+        return f"--out {out} is a file"
+    made = {MAKES[stage] for stage in options.stages if stage in MAKES}
+    for stage in options.stages:
+        for name in NEEDS.get(stage, ()):
+            if name not in made and not (out / name).exists():
+                return f"the stage {stage} needs {out / name}: run the stages before it too"
+    return None
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ class Check(Protocol):
 
 
 def has_words(answer: str, wanted: str) -> bool:
-    """True where `wanted` stands in the answer as whole words, in the same case."""
-    return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", answer) is not None
+    """True where `wanted` stands in the answer as whole words and numbers, in the same case."""
+    whole = rf"(?<!\w)(?<!\d[.,]){re.escape(wanted)}(?!\w)(?![.,]\d)"
+    return re.search(whole, answer) is not None
 
 
 def sentence_count(text: str) -> int:
@@ -48,7 +49,7 @@ def _same(said: Any, wanted: Any) -> bool:
 def _parsed(answer: str) -> Any:
     try:
         return json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -71,7 +72,7 @@ class JsonCheck:
 
 def is_call(answer: str) -> bool:
     """True where the answer tries to call a tool, well-formed or not."""
-    return answer.lstrip().startswith(("{", "[")) or '"arguments"' in answer
+    return re.search(r'^\s*[{\[]|"name"\s*:|"arguments"|```|\w\(.*\)', answer) is not None
 
 
 @dataclass(frozen=True)
@@ -166,30 +167,28 @@ class AnyCheck:
 
 @dataclass(frozen=True)
 class ObeyCheck:
-    """The answer keeps a rule of the system prompt and, where `wanted` is given, is also right.
+    """The answer keeps a rule of the system prompt, and is more than what the rule asks to add.
 
-    `rule` is one of "one sentence", "yes or no", "few words", "bullets", "starts", "ends", "has",
-    "exact".
+    `rule` is one of "one sentence", "few words" (those of `text`), "bullets", "starts", "ends",
+    "has", "exact".
     """
 
     rule: str
     text: str = ""
-    wanted: tuple[str, ...] = ()
 
     def __call__(self, answer: str) -> Result:
         words = answer.strip().rstrip(".!")
+        marks = self.text.split("|")
         kept = {
             "one sentence": len(words.split()) > 2 and sentence_count(answer) == 1,
-            "yes or no": words.lower() in ("yes", "no"),
             "few words": words.lower() == self.text.rstrip(".!").lower(),
             "bullets": "\n" in answer and all(line.startswith("- ") for line in answer.split("\n")),
-            "starts": answer.startswith(self.text),
-            "ends": answer.endswith(self.text),
-            "has": any(part in answer for part in self.text.split("|")),
+            "starts": answer.startswith(self.text) and words != self.text.rstrip(".!"),
+            "ends": answer.endswith(self.text) and words != self.text.rstrip(".!"),
+            "has": any(mark in answer and words != mark.rstrip(".!") for mark in marks),
             "exact": words == self.text.rstrip(".!"),
         }[self.rule]
-        right = all(has_words(answer, word) for word in self.wanted)
-        return {"obedience": (int(kept and right), 1)}
+        return {"obedience": (int(kept), 1)}
 
 
 # Words that rookie itself never writes.

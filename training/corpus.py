@@ -250,7 +250,8 @@ def _check(kind: str, exchange: Exchange) -> Check | None:
     if kind == "unknown":
         return AnyCheck("unknown", UNKNOWN_MARKS)
     if exchange.expect is not None and kind in _MEASURES:
-        return HasCheck(_MEASURES[kind], (exchange.expect,))
+        wrong = {"Yes": ("No",), "No": ("Yes",)}.get(exchange.expect, ())
+        return HasCheck(_MEASURES[kind], (exchange.expect,), wrong)
     return None
 
 

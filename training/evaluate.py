@@ -16,6 +16,7 @@ from training.adapters import BASE, TARGET, answers_through_peft
 from training.answers import Speaker
 from training.scores import Scores
 from training.skills import ADAPTERS, SKILLS, Item, adapter_items, items
+from training.train import OUT
 
 QUESTIONS = 200
 SECOND_OPINIONS = 50
@@ -83,7 +84,8 @@ def evaluate(folder: Path, adapters: Path, log: Path, target: Path, count: int =
     speakers = {"float16": Speaker(folder), "int8": Speaker(folder, "int8")}
     by_dtype = {how: ask(one, questions) for how, one in speakers.items()}
     of_adapters = ask_adapters(folder, adapters, speakers, count) if adapters.is_dir() else {}
-    text = report.render(folder, adapters, log, by_dtype, of_adapters, speakers["float16"])
+    before = target.read_text(encoding="utf-8") if target.exists() else ""
+    text = report.render(folder, adapters, log, by_dtype, of_adapters, speakers["float16"], before)
     print(text)
     target.write_text(text + "\n", encoding="utf-8")
     if log.parent.is_dir():
@@ -95,7 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=BASE)
     parser.add_argument("--adapters", type=Path, default=TARGET)
-    parser.add_argument("--log", type=Path, default=Path("build/rookie/log.jsonl"))
+    parser.add_argument("--log", type=Path, default=OUT / "log.jsonl")
     parser.add_argument("--report", type=Path, default=Path("training/report.md"))
     parser.add_argument("--count", type=int, default=QUESTIONS, help="questions of each skill")
     options = parser.parse_args()

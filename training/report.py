@@ -147,9 +147,11 @@ def _adapters(adapters: Path, scores: Mapping[str, Mapping[str, Scores]]) -> lis
     ]
 
 
-def _curve(log: Path) -> list[str]:
+def _curve(log: Path, before: str) -> list[str]:
+    """The loss by step; without a log what the report `before` says."""
     if not log.exists():
-        return ["(no log)"]
+        kept = before.partition("\n## Loss\n")[2].partition("\n## ")[0].strip()
+        return [kept or "(no log)"]
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     lines = [line for line in lines if "held_out" in line]
     kept = lines[:: max(1, len(lines) // 12)]
@@ -180,8 +182,12 @@ def render(
     by_dtype: Mapping[str, Scores],
     of_adapters: Mapping[str, Mapping[str, Scores]],
     speaker: Speaker,
+    before: str,
 ) -> str:
-    """The whole report as Markdown. `by_dtype` are the scores of the skills' questions."""
+    """The whole report as Markdown. `by_dtype` are the scores of the skills' questions.
+
+    `before` is the last report, whose curve stays where there is no log.
+    """
     size = sum(path.stat().st_size for path in folder.iterdir())
     parameters = sum(weight.numel() for weight in load_checkpoint(folder).parameters())
     cores = os.cpu_count()
@@ -232,7 +238,7 @@ def render(
         "",
         "## Loss",
         "",
-        *_curve(log),
+        *_curve(log, before),
         "",
         "## Twenty prompts that the generator cannot produce",
         "",

@@ -23,6 +23,8 @@ from training.model import SIZES, ModelConfig, Rookie
 from training.optimizer import make_optimizers
 from training.tokenizer import load_tokenizer
 
+# Where a run is kept unless told otherwise: outside the repository.
+OUT = Path.home() / ".cache" / "homerun" / "rookie"
 LOG_EVERY = 20
 
 
@@ -31,7 +33,7 @@ class TrainConfig:
     """Everything that decides the result, beside the corpus itself."""
 
     seed: int = 7
-    steps: int = 3600
+    steps: int = 2800
     # A step is this many batches of at least this many tokens; workers share them.
     parts: int = 2
     tokens: int = 4096

@@ -173,7 +173,8 @@ def obey(draw: Draw, several: Source, fact: Source, yes_no: Source, listing: Sou
     elif rule == "yes":
         other, source = yes_no(draw), yes_no
         system = draw.ask("system-yes", _YES_NO, 1)
-        bend, check = (lambda x: [x.answer[0].split(",")[0] + "."]), ObeyCheck("yes or no")
+        bend = lambda x: [x.answer[0].split(",")[0] + "."]  # noqa: E731
+        check = ObeyCheck("few words", bend(other)[0])
     elif rule == "few":
         other, source = fact(draw), fact
         system = draw.ask("system-few", _FEW, 1)
