@@ -303,6 +303,8 @@ def test_what_to_do_where_weights_are_missing(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_models([ModelSpec(LLAMA)], chosen)
     assert f"homerun models pull {LLAMA} && homerun serve {LLAMA}" in str(caught.value)
+    with pytest.raises(ConfigurationError, match=r"did you mean @homerun/rookie\?"):
+        load_models([ModelSpec("rookie")], chosen)
     with pytest.raises(ConfigurationError, match="neither in the catalog nor imported"):
         checkpoint_directory(ModelSpec("mine"), None, tmp_path)
 

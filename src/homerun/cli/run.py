@@ -21,6 +21,9 @@ def run(model: str, prompt: str | None, options: dict[str, Any], settings: Setti
     """
     text = _prompt(prompt)
     system = options.pop("system", None)
+    for given in (text, system or ""):
+        if any("\ud800" <= character <= "\udfff" for character in given):
+            raise BadInput("the prompt is not text in UTF-8")
     body: dict[str, Any] = {"prompt": text, **options}
     if system is not None:
         del body["prompt"]

@@ -145,8 +145,10 @@ def checkpoint_directory(
     if imported is not None:
         return imported.directory
     if known is None:
+        meant = [one.name for one in Catalog.load() if one.name.endswith(f"/{spec.name}")]
         raise ConfigurationError(
-            f"{spec.name} is neither in the catalog nor imported; a checkpoint directory is "
+            f"{spec.name} is neither in the catalog nor imported"
+            f"{f' (did you mean {meant[0]}?)' if meant else ''}; a checkpoint directory is "
             f"served as {spec.name}=PATH, or once imported (homerun models import {spec.name} "
             f"PATH) as {spec.name}"
         )

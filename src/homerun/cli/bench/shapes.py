@@ -66,7 +66,8 @@ def _sweep(home: Path, prefix: str) -> None:
     """Removes what processes that were killed while they wrote have left of such a file."""
     for path in home.glob(f"{prefix}*"):
         writer = path.name.rpartition("-")[2]
-        if writer.isdecimal() and not _is_alive(int(writer)):
+        # What bears our own number is of a process that had it before.
+        if writer.isdecimal() and (int(writer) == os.getpid() or not _is_alive(int(writer))):
             shutil.rmtree(path, ignore_errors=True)
 
 
