@@ -151,12 +151,12 @@ def _llama(model: Rookie) -> LlamaForCausalLM:
 
 
 def _rounded(shape: ModelConfig) -> Rookie:
-    """A model whose weights float16 can hold exactly."""
+    """A model whose weights bfloat16 and float16 can hold exactly."""
     torch.manual_seed(0)
     model = Rookie(shape)
     with torch.no_grad():
         for weight in model.parameters():
-            weight.copy_(weight.half().float())
+            weight.copy_(weight.bfloat16().float())
     return model
 
 

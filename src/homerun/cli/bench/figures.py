@@ -71,8 +71,8 @@ def _cell(value: object) -> str:
 def unsteady_lines(results: Sequence[dict[str, Any]]) -> str:
     """A line for each result beside which the memory's speed went up and down."""
     return "".join(
-        f"{one['phase']}: the probe of the memory varied by {one['probe_variation']:.0%}, so "
-        "something else was busy: measure again\n"
+        f"{one['phase']}: the probe of the memory varied by {one['probe_variation']:.0%}: other "
+        "work was going on (measure again), or the weights lie in a cache\n"
         for one in results
         if one.get("probe_steady") is False
     )
