@@ -24,7 +24,7 @@ requirements = $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pypro
 	"rb"))["project"]["optional-dependencies"]["$(1)"], sep="\n")'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo install test check lint nightly bench clients clean
+.PHONY: help demo install test check lint nightly agreement bench clients clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -52,12 +52,15 @@ nightly: $(TESTING) ## the heavy tests, then the benchmarks
 	@$(BIN)/python -m pytest -m nightly
 	@$(MAKE) --no-print-directory bench
 
+agreement: $(TESTING) ## every instruction set, NEON in an emulator, against plain C++: part of nightly and of CI
+	@$(BIN)/python -m pytest -m nightly tests/native/test_agreement.py
+
 clients: $(CLIENTS) ## the real clients that tests run (wrangler, 230 MB); without them those are skipped
 
 bench: $(INSTALLED) ## prefill and decode of the bundled model
 	@$(BIN)/homerun bench engine
 
-clean: ## remove .venv and all caches (build/, where training keeps its results, stays)
+clean: ## remove .venv and all caches (build/ stays)
 	rm -rf $(VENV) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
