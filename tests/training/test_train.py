@@ -22,6 +22,8 @@ from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
 from training import model as model_module  # noqa: E402
 from training.batches import (  # noqa: E402
+    PROMPT_SAMPLE,
+    PROMPT_WEIGHT,
     SHORTEST_ANSWER,
     collate,
     encode,
@@ -98,7 +100,9 @@ def test_a_sample_of_the_prompts_counts_a_little(tokenizer: Tokenizer) -> None:
     rows = [encode(tokenizer, talk) for talk in conversations(7, 60)]
     batch = collate(rows, random.Random(1))
     light = batch.weights < 1
-    assert 0.15 < light.float().mean() < 0.45
+    prompts = sum(weight == 0 for _, weights in rows for weight in weights[1:])
+    assert 0.9 < int(light.sum()) / (PROMPT_SAMPLE * prompts) < 1.1
+    assert float(batch.weights[light].sum()) == pytest.approx(PROMPT_WEIGHT * prompts, rel=0.1)
     answers = sum(weight > 0 for _, weights in rows for weight in weights)
     assert len(batch.targets) - int(light.sum()) == answers
 
