@@ -72,7 +72,9 @@ class JsonCheck:
 
 def is_call(answer: str) -> bool:
     """True where the answer tries to call a tool, well-formed or not."""
-    return re.search(r'^\s*[{\[]|"name"\s*:|"arguments"|```|\w\(.*\)', answer) is not None
+    return (
+        re.search(r'^\s*[{\[]|"name"\s*:|"arguments"|```|^\s*[\w.-]+\(.*\)\s*$', answer) is not None
+    )
 
 
 @dataclass(frozen=True)

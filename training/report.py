@@ -150,8 +150,9 @@ def _adapters(adapters: Path, scores: Mapping[str, Mapping[str, Scores]]) -> lis
 def _curve(log: Path, before: str) -> list[str]:
     """The loss by step; without a log what the report `before` says."""
     if not log.exists():
-        kept = before.partition("\n## Loss\n")[2].partition("\n## ")[0].strip()
-        return [kept or "(no log)"]
+        kept = before.partition("\n## Loss\n")[2].partition("\n## ")[0]
+        table = [line for line in kept.splitlines() if line.startswith("|")]
+        return ["Of the report before this one:", "", *table] if table else ["(no log)"]
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     lines = [line for line in lines if "held_out" in line]
     kept = lines[:: max(1, len(lines) // 12)]

@@ -3,8 +3,6 @@
 import json
 import math
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from itertools import chain, count, groupby, repeat
 from pathlib import Path
@@ -276,14 +274,16 @@ def test_what_a_killed_writer_left_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOMERUN_BENCH_DIR", str(tmp_path))
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        pass
-    left = [tmp_path / f".rookie-int8-v1-{one}" for one in (ended.pid, os.getpid())]
-    others = [tmp_path / f".rookie-int8-v1-{os.getppid()}", tmp_path / f".other-v1-{ended.pid}"]
-    for path in (*left, *others):
+    left, fresh, other = (
+        tmp_path / name for name in (".rookie-int8-v1-a", ".rookie-int8-v1-b", ".x")
+    )
+    for path in (left, fresh, other):
         path.mkdir()
+        (path / "part").touch()
+        for one in (path / "part", path):
+            os.utime(one, times=(0, 0) if path is not fresh else None)
     bench("--shape", "rookie", "--dtype", "int8", "--phase", "decode")
-    assert [path.exists() for path in (*left, *others)] == [False, False, True, True]
+    assert [path.exists() for path in (left, fresh, other)] == [False, True, True]
 
 
 def test_an_imported_model_is_measured_by_its_name(

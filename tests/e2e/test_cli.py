@@ -87,6 +87,10 @@ def test_run_says_what_is_wrong(server: Server, tmp_path: Path) -> None:
     hot = homerun("run", "@homerun/rookie", "x", "--top-k", "3", "--port", port, home=tmp_path)
     assert hot.returncode == 2
     assert "Traceback" not in nothing.stderr + unknown.stderr + hot.stderr
+    command = [sys.executable, "-m", "homerun", "run", "@homerun/rookie", "--port", port]
+    piped = subprocess.run(command, input=b"Hi \xff", capture_output=True, check=False)
+    assert piped.returncode == 1
+    assert piped.stderr.strip().endswith(b"the prompt is not text in UTF-8")
     broken = homerun("run", "@homerun/rookie", "Hi \udcff", "--port", port, home=tmp_path)
     assert (broken.returncode, broken.stdout) == (1, "")
     assert broken.stderr.strip().endswith("the prompt is not text in UTF-8")

@@ -22,7 +22,7 @@ CASES: list[tuple[Check, list[str], list[str]]] = [
     (ObeyCheck("exact", "No comment."), ["No comment.", "No comment"], ["No comment. Why?"]),
     (
         NoCallCheck(),
-        ["It is sunny (I think).", "I have no tool for that."],
+        ["It is sunny (I think).", "I have no tool(s) for that."],
         [
             'get_weather(city="Ulm")',
             '{"name":"x","arguments":{}}',

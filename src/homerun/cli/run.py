@@ -13,6 +13,8 @@ from homerun.cli.terminal import print_stream
 from homerun.errors import BadInput, HomerunError
 from homerun.settings import Settings
 
+NOT_TEXT = "the prompt is not text in UTF-8"
+
 
 def run(model: str, prompt: str | None, options: dict[str, Any], settings: Settings) -> None:
     """Prints the answer. Raises HomerunError.
@@ -23,7 +25,7 @@ def run(model: str, prompt: str | None, options: dict[str, Any], settings: Setti
     system = options.pop("system", None)
     for given in (text, system or ""):
         if any("\ud800" <= character <= "\udfff" for character in given):
-            raise BadInput("the prompt is not text in UTF-8")
+            raise BadInput(NOT_TEXT)
     body: dict[str, Any] = {"prompt": text, **options}
     if system is not None:
         del body["prompt"]
@@ -41,7 +43,10 @@ def run(model: str, prompt: str | None, options: dict[str, Any], settings: Setti
 
 
 def _prompt(argument: str | None) -> str:
-    piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read().strip()
+    try:
+        piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read().strip()
+    except UnicodeDecodeError:
+        raise BadInput(NOT_TEXT) from None
     parts = [part for part in (argument, piped) if part]
     if not parts:
         raise BadInput('nothing to say: homerun run MODEL "prompt", or pipe a prompt in')

@@ -13,7 +13,7 @@ from homerun.model.checkpoint import Checkpoint
 from homerun.model.config import ModelConfig, read_config
 from homerun.model.decoder import Decoder
 from homerun.model.dtypes import DType
-from homerun.model.memory import check_fits
+from homerun.model.memory import check_fits, is_in_memory
 from homerun.model.ops import best_ops
 from homerun.model.ops.base import Ops
 from homerun.model.packed_file import PackedFile, has_packed_file
@@ -37,7 +37,8 @@ class LoadedModel:
     instruction_set: str
     """What arithmetic runs, see `ops.base.Ops.instruction_set`."""
     weight_bytes: int
-    """Of the file the weights are mapped from, or of the memory they were made in."""
+    """What they take of the available memory: of the file they are mapped from, unless that is in
+    memory already (tmpfs), or of what was made of it."""
     packed: PackedFile | None = None
     """The file the weights are in; None if they were packed from a checkpoint."""
 
@@ -69,7 +70,8 @@ def load_model(
                 f"with --dtype {dtype}"
             )
         config = replace(config, dtype=facts.dtype)
-        size = packed.data.nbytes
+        in_memory = not weights_in_ram and is_in_memory(packed.path)
+        size = 0 if in_memory else packed.data.nbytes
         if ops.instruction_set == REFERENCE:  # whatever is mapped, it makes copies of
             size = float32_bytes(config)
             check_fits(str(directory), size)

@@ -5,7 +5,7 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ from homerun.engine.lane import BLOCK_SIZE, LaneLimits
 from homerun.engine.sequence import AdapterRef
 from homerun.errors import CheckpointError
 from homerun.model.config import ModelConfig, read_config
-from homerun.model.dtypes import chosen_dtype
+from homerun.model.dtypes import DType, chosen_dtype
 from homerun.model.kv_cache import KVCache
 from homerun.model.loader import LoadedModel, load_model
 from homerun.model.memory import check_fits
-from homerun.model.packed_file import has_packed_file
+from homerun.model.packed_file import has_packed_file, read_facts
 from homerun.model.packed_header import IMPORT_AGAIN
 from homerun.model.packing import panels_shape, scales_shape, stored_type
 from homerun.model.quantize import DEFAULT_GROUPS
@@ -80,7 +80,7 @@ def engine(
         name, directory = spec.name, checkpoint_directory(spec, known, settings.home)
         if known is not None and not has_packed_file(directory):
             dtype = dtype or known.dtype
-    _check_sizes(jobs, directory, settings)
+    _check_sizes(jobs, directory, dtype, settings)
     longest = max(job.positions for job in jobs)
     began = time.perf_counter()
     try:
@@ -121,9 +121,14 @@ def weight_bytes(config: ModelConfig, weight_group: int) -> int:
     return size
 
 
-def _check_sizes(jobs: Sequence[Job], directory: Path, settings: Settings) -> None:
+def _check_sizes(
+    jobs: Sequence[Job], directory: Path, dtype: DType | None, settings: Settings
+) -> None:
     """Raises CheckpointError for a job whose KV cache the memory cannot hold."""
     config = read_config(directory)
+    if has_packed_file(directory):
+        dtype = read_facts(directory).dtype
+    config = replace(config, dtype=dtype or config.dtype)
     kv_dtype = chosen_kv_dtype(settings, config)
     for job in jobs:
         size = job.blocks * KVCache.bytes_per_block(config, BLOCK_SIZE, kv_dtype)

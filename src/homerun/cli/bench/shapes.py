@@ -5,9 +5,10 @@ Knows names and where the files lie; `model.random_model` knows what is in them.
 
 import json
 import multiprocessing
-import os
 import shutil
 import sys
+import time
+import uuid
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from homerun.model.shapes import SHAPES
 from homerun.settings import Settings
 
 DTYPES = ("int8", "bf16", "fp16")
+ABANDONED = 3600.0
+"""Seconds without a write after which nobody is at work on a file any more."""
 
 
 def random_model(shape: str, dtype: str, settings: Settings) -> Path:
@@ -37,7 +40,7 @@ def random_model(shape: str, dtype: str, settings: Settings) -> Path:
         shutil.rmtree(directory)
     _sweep(home, f".{shape}-{dtype}-")
     print(f"writing random weights to {directory}, once", file=sys.stderr, flush=True)
-    unfinished = home / f".{name}-{os.getpid()}"
+    unfinished = home / f".{name}-{uuid.uuid4()}"
     try:
         unfinished.mkdir(parents=True)
         # In a process of its own, whose memory this one is not measured with.
@@ -63,19 +66,11 @@ def _is_whole(directory: Path, shape: str) -> bool:
 
 
 def _sweep(home: Path, prefix: str) -> None:
-    """Removes what processes that were killed while they wrote have left of such a file."""
+    """Removes what was left of such a file by processes that were killed while they wrote."""
     for path in home.glob(f"{prefix}*"):
-        writer = path.name.rpartition("-")[2]
-        # What bears our own number is of a process that had it before.
-        if writer.isdecimal() and (int(writer) == os.getpid() or not _is_alive(int(writer))):
+        try:
+            written = max(one.stat().st_mtime for one in (path, *path.iterdir()))
+        except OSError:
+            continue  # it was just finished, or removed
+        if time.time() - written > ABANDONED:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # somebody else's
-    return True

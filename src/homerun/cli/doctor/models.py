@@ -7,7 +7,7 @@ from homerun.cli.doctor.report import Check, Problem
 from homerun.errors import CheckpointError, HomerunError
 from homerun.model.config import ModelConfig, read_config
 from homerun.model.loader import float32_bytes, open_checkpoint
-from homerun.model.memory import shortage
+from homerun.model.memory import is_in_memory, shortage
 from homerun.model.packed_file import PackedFile
 from homerun.model.packed_header import FILE_NAME
 from homerun.native import REFERENCE
@@ -43,7 +43,11 @@ def imported(
             "checksums": "fit" if full else "not read (--full)",
         }
         config = replace(config, dtype=header.facts.dtype)
-        size = float32_bytes(config) if instruction_set == REFERENCE else model.size
+        size = model.size
+        if instruction_set == REFERENCE:
+            size = float32_bytes(config)
+        elif not settings.weights_in_ram and is_in_memory(path):
+            size = 0  # what is available has no longer room for it anyway
         needs, problems = _memory(config, known, settings, size, available)
     except CheckpointError as error:
         return Check(subject, facts, [Problem(str(error), _again(model))])
