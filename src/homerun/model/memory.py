@@ -10,12 +10,13 @@ from homerun.errors import CheckpointError
 from homerun.machine import control_groups, lines_of
 
 _ROOT = Path("/")
+_TAKE_LESS = "stop other programs, or take a smaller model or dtype"
 
 
 def check_fits(
     what: str,
     needed: int,
-    remedy: str = "stop other programs, or take a smaller model or dtype",
+    remedy: str = _TAKE_LESS,
     root: Path = _ROOT,
 ) -> None:
     """Raises CheckpointError with the numbers if `needed` bytes are more than are available."""
@@ -36,8 +37,7 @@ def shortage(weights: int, cache: int, available: int | None) -> tuple[str, str]
         return None
     has = f"only {gigabytes(available)} of memory are available"
     if weights > available:
-        remedy = "stop other programs, or take a smaller model or dtype"
-        return f"the weights need {gigabytes(weights)}, and {has}", remedy
+        return f"the weights need {gigabytes(weights)}, and {has}", _TAKE_LESS
     return (
         f"weights and KV cache need {gigabytes(weights + cache)}, and {has}",
         f"serve with --kv-memory {max(1, (available - weights) >> 21)}M or a shorter "

@@ -292,8 +292,8 @@ def _load(
     window = min(promised, settings.max_model_len or promised)
     kv_dtype = chosen_kv_dtype(settings, model.config)
     num_blocks = _num_blocks(model.config, kv_dtype, window, settings)
-    per_block = KVCache.bytes_per_block(model.config, BLOCK_SIZE, kv_dtype)
-    memory.take(entry.name, model.weight_bytes, num_blocks * per_block)
+    cache = kv_cache_bytes(model.config, promised, settings)
+    memory.take(entry.name, model.weight_bytes, cache)
     room = num_blocks * BLOCK_SIZE
     if room < window:
         logger.warning(
