@@ -24,6 +24,8 @@ struct alignas(64) TileShapes {
   std::uint8_t rows[16] = {};
 };
 
+constexpr int kUncut = 1 << 30;  // a part of all K
+
 // The tiles are set up while this lives. `rows`: of the tiles of rows and of sums, 1 to 16.
 class Tiles {
  public:
@@ -43,13 +45,11 @@ class Tiles {
 // Of a panel: from the numbers of K that an instruction adds up to the next.
 constexpr int kWeightsStride = kPanel * 4;
 
-// sums [rows][32] = (or +=, unless `first`) rows · weights over `steps` steps of K.
+// The tiles of sums as they begin: zero at first, else as they were kept.
 // Lower: whether there is a lower tile of rows.
-template <DType dtype, bool Lower>
-void add_products(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
-                  Ahead& ahead) {
-  const char *upper = rows.first, *lower = rows.first + rows.tile_stride;
-  char* lower_sums = sums + kTile * kSumsStride;
+template <bool Lower>
+void begin_sums(bool first, const char* sums) {
+  const char* lower = sums + kTile * kSumsStride;
   if (first) {
     _tile_zero(0);
     _tile_zero(1);
@@ -61,42 +61,67 @@ void add_products(const UnitRows& rows, const char* weights, int steps, bool fir
     _tile_loadd(0, sums, kSumsStride);
     _tile_loadd(1, sums + kStep, kSumsStride);
     if constexpr (Lower) {
-      _tile_loadd(2, lower_sums, kSumsStride);
-      _tile_loadd(3, lower_sums + kStep, kSumsStride);
+      _tile_loadd(2, lower, kSumsStride);
+      _tile_loadd(3, lower + kStep, kSumsStride);
     }
   }
-  for (int step = 0; step < steps; step++) {
-    ahead.ask();
-    _tile_loadd(6, weights, kWeightsStride);
-    _tile_loadd(4, upper, kStep);
-    _tile_loadd(7, weights + kStep, kWeightsStride);
-    if constexpr (dtype == DType::int8) {
-      _tile_dpbsud(0, 4, 6);
-      _tile_dpbsud(1, 4, 7);
-    } else {
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_dpbf16ps(1, 4, 7);
-    }
-    if constexpr (Lower) {
-      _tile_loadd(5, lower, kStep);
-      if constexpr (dtype == DType::int8) {
-        _tile_dpbsud(2, 5, 6);
-        _tile_dpbsud(3, 5, 7);
-      } else {
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-      }
-    }
-    weights += kStepWeights;
-    upper += rows.step_bytes;
-    lower += rows.step_bytes;
-  }
+}
+
+template <bool Lower>
+void end_sums(char* sums) {
+  char* lower = sums + kTile * kSumsStride;
   _tile_stored(0, sums, kSumsStride);
   _tile_stored(1, sums + kStep, kSumsStride);
   if constexpr (Lower) {
-    _tile_stored(2, lower_sums, kSumsStride);
-    _tile_stored(3, lower_sums + kStep, kSumsStride);
+    _tile_stored(2, lower, kSumsStride);
+    _tile_stored(3, lower + kStep, kSumsStride);
   }
+}
+
+template <bool Lower>
+void load_rows(const char* upper, std::size_t tile_stride) {
+  _tile_loadd(4, upper, kStep);
+  if constexpr (Lower) _tile_loadd(5, upper + tile_stride, kStep);
+}
+
+inline void load_weights(const char* weights) {
+  _tile_loadd(6, weights, kWeightsStride);
+  _tile_loadd(7, weights + kStep, kWeightsStride);
+}
+
+// Adds products of the tiles of rows with those of weights to the sums.
+template <DType dtype, bool Lower>
+void multiply_tiles() {
+  if constexpr (dtype == DType::int8) {
+    _tile_dpbsud(0, 4, 6);
+    _tile_dpbsud(1, 4, 7);
+    if constexpr (Lower) {
+      _tile_dpbsud(2, 5, 6);
+      _tile_dpbsud(3, 5, 7);
+    }
+  } else {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    if constexpr (Lower) {
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+}
+
+// sums [rows][32] = (or +=, unless `first`) rows · weights over `steps` steps of K.
+template <DType dtype, bool Lower>
+void add_products(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
+                  Ahead& ahead) {
+  begin_sums<Lower>(first, sums);
+  for (int step = 0; step < steps; step++) {
+    ahead.ask();
+    load_weights(weights);
+    load_rows<Lower>(rows.first + step * rows.step_bytes, rows.tile_stride);
+    multiply_tiles<dtype, Lower>();
+    weights += kStepWeights;
+  }
+  end_sums<Lower>(sums);
 }
 
 // Two tiles of rows, as a unit of chunk.hpp.
@@ -104,7 +129,10 @@ template <DType dtype>
 struct TilePair {
   static constexpr int kRows = 2 * kTile;
   static constexpr int kNumberBytes = dtype == DType::int8 ? 1 : 2;
-  static constexpr int kPart = 512, kPartAlone = 1 << 30;
+  static constexpr int kRowLines = 1;
+  static constexpr int kAheadAlone = 8192;
+
+  static int part(int rows) { return rows <= kRows ? kUncut : 512; }
 
   static void add(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
                   Ahead& ahead) {
