@@ -23,7 +23,33 @@ bool is_large(const LinearWeight& weight) {
   return std::int64_t{weight.n} * weight.padded_k >= kLarge;
 }
 
-// Two tiles of rows, as a unit of chunk.hpp.
+// What the tiles of sums belong to: two tiles of rows; or one, with this panel or the one after it.
+enum class Sums { one, one_of_second_panel, two };
+
+// Adds the three products of a step. x: high rows, and after `line` bytes low rows; `lower`: from a
+// tile of rows to the next.
+template <Sums sums>
+void multiply_split(const char* x, int line, std::size_t lower, const char* weights) {
+  constexpr bool kLower = sums == Sums::two;
+  const auto multiply = [] {
+    if constexpr (sums == Sums::one_of_second_panel) {
+      _tile_dpbf16ps(2, 4, 6);
+      _tile_dpbf16ps(3, 4, 7);
+    } else {
+      multiply_tiles<DType::bf16, kLower>();
+    }
+  };
+  load_weights(weights);
+  load_rows<kLower>(x + line, lower);
+  multiply();
+  load_rows<kLower>(x, lower);
+  multiply();
+  load_weights(weights + kStepWeights);
+  multiply();
+}
+
+// Two tiles of rows, as a unit of chunk.hpp. The first one splits the weights for those that follow,
+// each step while the one before is multiplied.
 class SplitTilePair {
  public:
   static constexpr int kRows = 2 * kTile;
@@ -31,55 +57,125 @@ class SplitTilePair {
   static constexpr int kRowLines = 2;
   static constexpr int kAheadAlone = 2048;
 
-  static int part(int rows) { return rows == 1 ? kUncut : kPart; }
+  static int part(int) { return kPart; }
 
   void add(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
            Ahead& ahead) {
-    if (rows.rows == 1) return add_row(rows, weights, steps, first, sums, ahead);
-    const bool split = weights != split_from_;
+    const bool split = weights == split_from_;
     split_from_ = weights;
     if (rows.rows > kTile)
-      split ? add<true, true>(rows, weights, steps, first, sums, ahead)
-            : add<true, false>(rows, weights, steps, first, sums, ahead);
+      split ? add<true>(rows, steps, first, sums, ahead)
+            : split_and_add<true>(rows, weights, steps, first, sums, ahead);
     else
-      split ? add<false, true>(rows, weights, steps, first, sums, ahead)
-            : add<false, false>(rows, weights, steps, first, sums, ahead);
+      split ? add<false>(rows, steps, first, sums, ahead)
+            : split_and_add<false>(rows, weights, steps, first, sums, ahead);
   }
 
  private:
-  // Lower: whether there is a lower tile of rows. Split: whether the weights are still to be split,
-  // those of a step while the ones before are multiplied.
-  template <bool Lower, bool Split>
-  void add(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
-           Ahead& ahead) {
-    if constexpr (Split) split_weights(weights, split_, ahead);
+  template <bool Lower>
+  void split_and_add(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
+                     Ahead& ahead) {
+    split_weights(weights, split_, ahead);
     begin_sums<Lower>(first, sums);
     for (int step = 0; step < steps; step++) {
-      if constexpr (Split) {
-        const int next = step + 1;
-        if (next < steps)
-          split_weights(weights + next * kStepWeights, split_ + next * kSplitBytes, ahead);
-      } else {
-        ahead.ask();
-      }
-      const char* high_rows = rows.first + step * rows.step_bytes;
-      const char* low_rows = high_rows + rows.step_bytes / 2;
-      const char* high_weights = split_ + step * kSplitBytes;
-      load_weights(high_weights);
-      load_rows<Lower>(low_rows, rows.tile_stride);
-      multiply_tiles<DType::bf16, Lower>();
-      load_rows<Lower>(high_rows, rows.tile_stride);
-      multiply_tiles<DType::bf16, Lower>();
-      load_weights(high_weights + kStepWeights);
-      multiply_tiles<DType::bf16, Lower>();
+      const int next = step + 1;
+      if (next < steps)
+        split_weights(weights + next * kStepWeights, split_ + next * kSplitBytes, ahead);
+      multiply_step<Lower>(rows, step);
     }
     end_sums<Lower>(sums);
+  }
+
+  template <bool Lower>
+  void add(const UnitRows& rows, int steps, bool first, char* sums, Ahead& ahead) {
+    begin_sums<Lower>(first, sums);
+    for (int step = 0; step < steps; step++) {
+      ahead.ask();
+      multiply_step<Lower>(rows, step);
+    }
+    end_sums<Lower>(sums);
+  }
+
+  template <bool Lower>
+  void multiply_step(const UnitRows& rows, int step) {
+    multiply_split<Lower ? Sums::two : Sums::one>(rows.first + step * rows.step_bytes,
+                                                  rows.step_bytes / 2, rows.tile_stride,
+                                                  split_ + step * kSplitBytes);
   }
 
   static constexpr int kPart = 256;  // what it splits into stays in the L1 cache
 
   const char* split_from_ = nullptr;
   alignas(64) char split_[kPart / kStep * kSplitBytes];
+};
+
+// A tile of rows, or less, and two panels at a time: two streams from memory.
+class FewRows {
+ public:
+  FewRows(const Product& product, int row, int rows)
+      : product_(product), row_(row), rows_(rows), additions_(product.additions) {}
+
+  void run(int panel_begin, int panel_end) {
+    for (int panel = panel_begin; panel < panel_end; panel += 2) {
+      const int end = smaller(panel + 2, panel_end);
+      const char* weights =
+          static_cast<const char*>(product_.weight->panels) + panel * panel_bytes_;
+      const char* x =
+          static_cast<const char*>(product_.rows.data) + row_ / kRowTile * product_.rows.stride;
+      if (end - panel == 2)
+        rows_ == 1 ? multiply_row<2>(x, weights, panel_bytes_, steps_, sums_)
+                   : multiply<2>(x, weights);
+      else
+        rows_ == 1 ? multiply_row<1>(x, weights, panel_bytes_, steps_, sums_)
+                   : multiply<1>(x, weights);
+      write(panel, end);
+    }
+  }
+
+ private:
+  template <int Panels>
+  void multiply(const char* x, const char* weights) {
+    constexpr int kLines = kStepWeights / kLine;
+    Ahead ahead[Panels];
+    for (int p = 0; p < Panels; p++) {
+      ahead[p] = {weights + p * panel_bytes_ + kFewRowsAhead, kLines};
+      split_weights(weights + p * panel_bytes_, split_[0][p], ahead[p]);
+    }
+    begin_sums<Panels == 2>(true, nullptr);
+    const int line = kStep * product_.rows.tile_rows;
+    for (int step = 0; step < steps_; step++, x += 2 * line) {
+      weights += kStepWeights;
+      if (step + 1 < steps_)
+        for (int p = 0; p < Panels; p++)
+          split_weights(weights + p * panel_bytes_, split_[(step + 1) % 2][p], ahead[p]);
+      multiply_split<Sums::one>(x, line, 0, split_[step % 2][0]);
+      if constexpr (Panels == 2)
+        multiply_split<Sums::one_of_second_panel>(x, line, 0, split_[step % 2][1]);
+    }
+    end_sums<Panels == 2>(reinterpret_cast<char*>(sums_));
+  }
+
+  void write(int panel, int end) {
+    for (int i = 0; i < rows_;) {
+      const int made = additions_.make(row_ + i, row_ + rows_, panel, end);
+      for (int a = 0; a < made; a++, i++) {
+        const tiled::RowSums row{row_ + i, i, panel, end, nullptr, additions_.of(a)};
+        for (int p = panel; p < end; p++) {
+          const float* sums = sums_ + ((p - panel) * kTile + i) * kPanel;
+          tiled::write_panel(product_, row, p,
+                             {_mm512_load_ps(sums), _mm512_load_ps(sums + kVector)});
+        }
+      }
+    }
+  }
+
+  const Product& product_;
+  const int row_, rows_;
+  const int steps_ = product_.weight->padded_k / kStepNumbers;
+  const std::size_t panel_bytes_ = std::size_t{kStepWeights} * steps_;
+  tiled::Additions additions_;
+  alignas(64) float sums_[2 * kTile * kPanel];  // [row][32] of a panel, then of the other
+  alignas(64) char split_[2][2][kSplitBytes];   // of this step and the next, of both panels
 };
 
 void (*multiply_small)(const Product& product, int row_begin, int row_end, int panel_begin,
@@ -91,6 +187,8 @@ void multiply(const Product& product, int row_begin, int row_end, int panel_begi
   if (!product.rows.tile_rows)
     return multiply_small(product, row_begin, row_end, panel_begin, panel_end);
   const Tiles tiles(product.rows.tile_rows);
+  if (row_end - row_begin <= kTile)
+    return FewRows(product, row_begin, row_end - row_begin).run(panel_begin, panel_end);
   tiled::multiply_chunks<SplitTilePair>(product, row_begin, row_end, panel_begin, panel_end, 0,
                                         tiled::Writing{product});
 }

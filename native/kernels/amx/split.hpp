@@ -8,8 +8,11 @@
 namespace homerun::amx {
 namespace {
 
-constexpr int kVector = 16;
+constexpr int kVector = 16, kLine = 64;
+// So few rows read from memory as fast as they compute: they ask so many bytes ahead.
+constexpr int kFewRowsAhead = 1024;
 constexpr int kSplitBytes = 2 * kStepWeights;  // of a step: its high weights, then its low ones
+constexpr int kStepNumbers = 32;                           // of K
 constexpr int kStepPairs = kStepWeights / kWeightsStride;  // of k
 
 inline __m512i upper_halves(__m512i x) {
@@ -63,43 +66,47 @@ inline void split_weights(const char* from, char* to, Ahead& ahead) {
   }
 }
 
-// sums [32] = (or +=, unless `first`) a row · weights, as tiles would: for each product of a step the
-// terms of even k in order, those of odd k, both together, and that to the sum so far.
-inline void add_row(const UnitRows& row, const char* panel, int steps, bool first, char* sums,
-                    Ahead& ahead) {
-  constexpr int kVectors = kPanel / kVector;
-  const auto* weights = reinterpret_cast<const std::uint16_t*>(panel);
-  auto* totals = reinterpret_cast<float*>(sums);
-  for (int step = 0; step < steps; step++) {
-    const char* x = row.first + step * row.step_bytes;
+// sums [Panels · 32] = a row · weights of neighbouring panels, as tiles would sum them: for each product
+// of a step the terms of even k in order, those of odd k, both together, and that to the sum so far.
+// Two panels at once are two streams from memory.
+// row: as split_row makes it; panel_bytes: from one panel to the next.
+template <int Panels>
+void multiply_row(const char* row, const char* panel, std::size_t panel_bytes, int steps,
+                  float* out) {
+  constexpr int kVectors = Panels * kPanel / kVector;
+  __m512 sums[kVectors] = {};
+  for (int step = 0; step < steps; step++, row += 2 * kStep) {
     // Of low · high, high · high and high · low.
     __m512 products[3][kVectors][2] = {};
-    for (int pair = 0; pair < kStepPairs; pair++, x += sizeof(std::int32_t)) {
-      ahead.ask<3>(ahead.lines / kStepPairs);
+    for (int k = 0; k < kStep; k += 4, panel += kWeightsStride) {
       __m512 high[2], low[2];
-      widen_pair(x, high);
-      widen_pair(x + row.step_bytes / 2, low);
+      widen_pair(row + k, high);
+      widen_pair(row + kStep + k, low);
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; v++)
+      for (int p = 0; p < Panels; p++) {
+        const char* weights = panel + p * panel_bytes;
+        for (int line = 0; line < 2 * kPanel * 2; line += kLine)
+          __builtin_prefetch(weights + kFewRowsAhead + line, 0, 3);
 #pragma GCC unroll 2
-        for (int i = 0; i < 2; i++) {
-          const Split w(weights + i * kPanel + v * kVector);
-          products[0][v][i] = _mm512_fmadd_ps(low[i], w.high, products[0][v][i]);
-          products[1][v][i] = _mm512_fmadd_ps(high[i], w.high, products[1][v][i]);
-          products[2][v][i] = _mm512_fmadd_ps(high[i], w.low, products[2][v][i]);
-        }
-      weights += 2 * kPanel;
+        for (int v = 0; v < 2; v++)
+#pragma GCC unroll 2
+          for (int i = 0; i < 2; i++) {
+            const Split w(reinterpret_cast<const std::uint16_t*>(weights) + i * kPanel +
+                          v * kVector);
+            const int to = 2 * p + v;
+            products[0][to][i] = _mm512_fmadd_ps(low[i], w.high, products[0][to][i]);
+            products[1][to][i] = _mm512_fmadd_ps(high[i], w.high, products[1][to][i]);
+            products[2][to][i] = _mm512_fmadd_ps(high[i], w.low, products[2][to][i]);
+          }
+      }
     }
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; v++) {
-      float* total = totals + v * kVector;
-      __m512 sum = first && step == 0 ? _mm512_setzero_ps() : _mm512_load_ps(total);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; v++)
 #pragma GCC unroll 3
       for (int p = 0; p < 3; p++)
-        sum = _mm512_add_ps(sum, _mm512_add_ps(products[p][v][0], products[p][v][1]));
-      _mm512_store_ps(total, sum);
-    }
+        sums[v] = _mm512_add_ps(sums[v], _mm512_add_ps(products[p][v][0], products[p][v][1]));
   }
+  for (int v = 0; v < kVectors; v++) _mm512_store_ps(out + v / 2 * kTile * kPanel + v % 2 * kVector, sums[v]);
 }
 
 // [k] into lines of 32 bfloat16 numbers, by turns high and low ones, padded with zeros. A number
