@@ -1,5 +1,5 @@
 // Numbers as sums of two bfloat16 numbers, a high and a low one, and products of such sums without
-// tiles. Of activations nothing below 2^-60 is kept, and float16 weights are multiples of 2^-24: so
+// tiles. Of activations nothing below 2^-90 is kept, and float16 weights are multiples of 2^-24: so
 // no sum is denormal, which tiles would flush to zero and ordinary registers would not.
 #pragma once
 
@@ -112,7 +112,7 @@ void multiply_row(const char* row, const char* panel, std::size_t panel_bytes, i
 // [k] into lines of 32 bfloat16 numbers, by turns high and low ones, padded with zeros. A number
 // that is not finite becomes the one NaN.
 inline void split_row(const float* row, int k, int padded_k, char* lines) {
-  const __m512 smallest = _mm512_set1_ps(0x1p-60f), largest = _mm512_set1_ps(0x1p127f);
+  const __m512 smallest = _mm512_set1_ps(0x1p-90f), largest = _mm512_set1_ps(0x1p127f);
   const auto kept = [&](__m512 x) {
     const __mmask16 large = _mm512_cmp_ps_mask(_mm512_abs_ps(x), smallest, _CMP_GE_OQ);
     return _mm512_maskz_mov_ps(large, x);
