@@ -137,6 +137,8 @@ def test_a_row_does_not_depend_on_its_company_or_the_threads() -> None:
         together = multiply(x[:m], linear)
         assert together[:70].tobytes() == alone[:m].tobytes(), m
     assert multiply(x[229:], linear).tobytes() == together[229:].tobytes()
+    many = multiply(np.concatenate([x[:576]] * 4 + [x[:1]]), linear)  # 1 row is left at the end
+    assert many[-1].tobytes() == alone[0].tobytes()
     _native.set_threads(2)
     assert multiply(x[:1], linear).tobytes() == alone[:1].tobytes()
 

@@ -122,12 +122,7 @@ class FewRows {
           static_cast<const char*>(product_.weight->panels) + panel * panel_bytes_;
       const char* x =
           static_cast<const char*>(product_.rows.data) + row_ / kRowTile * product_.rows.stride;
-      if (end - panel == 2)
-        rows_ == 1 ? multiply_row<2>(x, weights, panel_bytes_, steps_, sums_)
-                   : multiply<2>(x, weights);
-      else
-        rows_ == 1 ? multiply_row<1>(x, weights, panel_bytes_, steps_, sums_)
-                   : multiply<1>(x, weights);
+      end - panel == 2 ? multiply<2>(x, weights) : multiply<1>(x, weights);
       write(panel, end);
     }
   }
@@ -135,7 +130,9 @@ class FewRows {
  private:
   template <int Panels>
   void multiply(const char* x, const char* weights) {
-    constexpr int kLines = kStepWeights / kLine;
+    if (product_.rows.tile_rows == 1)
+      return multiply_row<Panels>(x, weights, panel_bytes_, steps_, sums_, kPanelSums);
+    constexpr int kLines = kStepWeights / kCacheLine;
     Ahead ahead[Panels];
     for (int p = 0; p < Panels; p++) {
       ahead[p] = {weights + p * panel_bytes_ + kFewRowsAhead, kLines};
@@ -161,7 +158,7 @@ class FewRows {
       for (int a = 0; a < made; a++, i++) {
         const tiled::RowSums row{row_ + i, i, panel, end, nullptr, additions_.of(a)};
         for (int p = panel; p < end; p++) {
-          const float* sums = sums_ + ((p - panel) * kTile + i) * kPanel;
+          const float* sums = sums_ + (p - panel) * kPanelSums + i * kPanel;
           tiled::write_panel(product_, row, p,
                              {_mm512_load_ps(sums), _mm512_load_ps(sums + kVector)});
         }
@@ -169,13 +166,15 @@ class FewRows {
     }
   }
 
+  static constexpr int kPanelSums = kTile * kPanel;
+
   const Product& product_;
   const int row_, rows_;
   const int steps_ = product_.weight->padded_k / kStepNumbers;
   const std::size_t panel_bytes_ = std::size_t{kStepWeights} * steps_;
   tiled::Additions additions_;
-  alignas(64) float sums_[2 * kTile * kPanel];  // [row][32] of a panel, then of the other
-  alignas(64) char split_[2][2][kSplitBytes];   // of this step and the next, of both panels
+  alignas(64) float sums_[2 * kPanelSums];    // [row][32] of a panel, then of the other
+  alignas(64) char split_[2][2][kSplitBytes];  // of this step and the next, of both panels
 };
 
 void (*multiply_small)(const Product& product, int row_begin, int row_end, int panel_begin,

@@ -8,12 +8,15 @@
 namespace homerun::amx {
 namespace {
 
-constexpr int kVector = 16, kLine = 64;
-// So few rows read from memory as fast as they compute: they ask so many bytes ahead.
-constexpr int kFewRowsAhead = 1024;
-constexpr int kSplitBytes = 2 * kStepWeights;  // of a step: its high weights, then its low ones
+using tiled::kCacheLine;
+
+constexpr int kVector = 16;
 constexpr int kStepNumbers = 32;                           // of K
 constexpr int kStepPairs = kStepWeights / kWeightsStride;  // of k
+constexpr int kSplitBytes = 2 * kStepWeights;  // of a step: its high weights, then its low ones
+// Few rows read from memory as fast as they compute: they ask so many bytes ahead, into the L1 cache.
+constexpr int kFewRowsAhead = 1024;
+constexpr int kIntoL1 = 3;
 
 inline __m512i upper_halves(__m512i x) {
   return _mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(0xffff0000)));
@@ -54,7 +57,7 @@ inline void split_weights(const char* from, char* to, Ahead& ahead) {
   const auto* weights = reinterpret_cast<const std::uint16_t*>(from);
   ahead.ask(ahead.lines % kStepPairs);
   for (int pair = 0; pair < kStepPairs; pair++) {
-    ahead.ask<3>(ahead.lines / kStepPairs);
+    ahead.ask<kIntoL1>(ahead.lines / kStepPairs);
 #pragma GCC unroll 2
     for (int v = 0; v < kPanel; v += kVector) {
       const Split even(weights + v), odd(weights + kPanel + v);
@@ -66,15 +69,16 @@ inline void split_weights(const char* from, char* to, Ahead& ahead) {
   }
 }
 
-// sums [Panels · 32] = a row · weights of neighbouring panels, as tiles would sum them: for each product
-// of a step the terms of even k in order, those of odd k, both together, and that to the sum so far.
-// Two panels at once are two streams from memory.
-// row: as split_row makes it; panel_bytes: from one panel to the next.
+// A row · weights of neighbouring panels, as tiles would sum them: for each product of a step the
+// terms of even k in order, those of odd k, both together, and that to the sum so far. Two panels are
+// two streams from memory.
+// row: as split_row makes it; panel_bytes: from one panel to the next; sums: [32] of each panel, of
+// which the next follows after sums_stride numbers.
 template <int Panels>
 void multiply_row(const char* row, const char* panel, std::size_t panel_bytes, int steps,
-                  float* out) {
+                  float* sums, int sums_stride) {
   constexpr int kVectors = Panels * kPanel / kVector;
-  __m512 sums[kVectors] = {};
+  __m512 totals[kVectors] = {};
   for (int step = 0; step < steps; step++, row += 2 * kStep) {
     // Of low · high, high · high and high · low.
     __m512 products[3][kVectors][2] = {};
@@ -85,8 +89,8 @@ void multiply_row(const char* row, const char* panel, std::size_t panel_bytes, i
 #pragma GCC unroll 2
       for (int p = 0; p < Panels; p++) {
         const char* weights = panel + p * panel_bytes;
-        for (int line = 0; line < 2 * kPanel * 2; line += kLine)
-          __builtin_prefetch(weights + kFewRowsAhead + line, 0, 3);
+        for (int line = 0; line < kWeightsStride; line += kCacheLine)
+          __builtin_prefetch(weights + kFewRowsAhead + line, 0, kIntoL1);
 #pragma GCC unroll 2
         for (int v = 0; v < 2; v++)
 #pragma GCC unroll 2
@@ -104,13 +108,14 @@ void multiply_row(const char* row, const char* panel, std::size_t panel_bytes, i
     for (int v = 0; v < kVectors; v++)
 #pragma GCC unroll 3
       for (int p = 0; p < 3; p++)
-        sums[v] = _mm512_add_ps(sums[v], _mm512_add_ps(products[p][v][0], products[p][v][1]));
+        totals[v] = _mm512_add_ps(totals[v], _mm512_add_ps(products[p][v][0], products[p][v][1]));
   }
-  for (int v = 0; v < kVectors; v++) _mm512_store_ps(out + v / 2 * kTile * kPanel + v % 2 * kVector, sums[v]);
+  for (int v = 0; v < kVectors; v++)
+    _mm512_store_ps(sums + v / 2 * sums_stride + v % 2 * kVector, totals[v]);
 }
 
-// [k] into lines of 32 bfloat16 numbers, by turns high and low ones, padded with zeros. A number
-// that is not finite becomes the one NaN.
+// [k] into lines of 32 bfloat16 numbers, by turns high and low ones, padded with zeros. A number that
+// is not finite, or would not be when rounded, becomes the one NaN.
 inline void split_row(const float* row, int k, int padded_k, char* lines) {
   const __m512 smallest = _mm512_set1_ps(0x1p-90f), largest = _mm512_set1_ps(0x1p127f);
   const auto kept = [&](__m512 x) {
@@ -128,7 +133,7 @@ inline void split_row(const float* row, int k, int padded_k, char* lines) {
         _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
     const __m512 left = _mm512_maskz_sub_ps(sound, kept(x), widened);
     const __m256i low = (__m256i)_mm512_cvtneps_pbh(kept(left));
-    char* line = lines + i / 32 * 2 * kStep + i % 32 * 2;
+    char* line = lines + i / kStepNumbers * 2 * kStep + i % kStepNumbers * 2;
     _mm256_store_si256(reinterpret_cast<__m256i*>(line), high);
     _mm256_store_si256(reinterpret_cast<__m256i*>(line + kStep), low);
   }
