@@ -26,26 +26,40 @@ bool is_large(const LinearWeight& weight) {
 // What the tiles of sums belong to: two tiles of rows; or one, with this panel or the one after it.
 enum class Sums { one, one_of_second_panel, two };
 
+template <Sums sums>
+void multiply_tiles() {
+  if constexpr (sums == Sums::one_of_second_panel) {
+    _tile_dpbf16ps(2, 4, 6);
+    _tile_dpbf16ps(3, 4, 7);
+  } else {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+  }
+  if constexpr (sums == Sums::two) {
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+}
+
 // Adds the three products of a step. x: high rows, and after `line` bytes low rows; `lower`: from a
 // tile of rows to the next.
 template <Sums sums>
 void multiply_split(const char* x, int line, std::size_t lower, const char* weights) {
-  constexpr bool kLower = sums == Sums::two;
-  const auto multiply = [] {
-    if constexpr (sums == Sums::one_of_second_panel) {
-      _tile_dpbf16ps(2, 4, 6);
-      _tile_dpbf16ps(3, 4, 7);
-    } else {
-      multiply_tiles<DType::bf16, kLower>();
-    }
+  const auto load_rows = [&](const char* from) {
+    _tile_loadd(4, from, kStep);
+    if constexpr (sums == Sums::two) _tile_loadd(5, from + lower, kStep);
+  };
+  const auto load_weights = [](const char* from) {
+    _tile_loadd(6, from, kWeightsStride);
+    _tile_loadd(7, from + kStep, kWeightsStride);
   };
   load_weights(weights);
-  load_rows<kLower>(x + line, lower);
-  multiply();
-  load_rows<kLower>(x, lower);
-  multiply();
+  load_rows(x + line);
+  multiply_tiles<sums>();
+  load_rows(x);
+  multiply_tiles<sums>();
   load_weights(weights + kStepWeights);
-  multiply();
+  multiply_tiles<sums>();
 }
 
 // Two tiles of rows, as a unit of chunk.hpp. The first one splits the weights for those that follow,

@@ -78,48 +78,37 @@ void end_sums(char* sums) {
   }
 }
 
-template <bool Lower>
-void load_rows(const char* upper, std::size_t tile_stride) {
-  _tile_loadd(4, upper, kStep);
-  if constexpr (Lower) _tile_loadd(5, upper + tile_stride, kStep);
-}
-
-inline void load_weights(const char* weights) {
-  _tile_loadd(6, weights, kWeightsStride);
-  _tile_loadd(7, weights + kStep, kWeightsStride);
-}
-
-// Adds products of the tiles of rows with those of weights to the sums.
-template <DType dtype, bool Lower>
-void multiply_tiles() {
-  if constexpr (dtype == DType::int8) {
-    _tile_dpbsud(0, 4, 6);
-    _tile_dpbsud(1, 4, 7);
-    if constexpr (Lower) {
-      _tile_dpbsud(2, 5, 6);
-      _tile_dpbsud(3, 5, 7);
-    }
-  } else {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    if constexpr (Lower) {
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
-    }
-  }
-}
-
 // sums [rows][32] = (or +=, unless `first`) rows · weights over `steps` steps of K.
 template <DType dtype, bool Lower>
 void add_products(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
                   Ahead& ahead) {
+  const char *upper = rows.first, *lower = rows.first + rows.tile_stride;
   begin_sums<Lower>(first, sums);
   for (int step = 0; step < steps; step++) {
     ahead.ask();
-    load_weights(weights);
-    load_rows<Lower>(rows.first + step * rows.step_bytes, rows.tile_stride);
-    multiply_tiles<dtype, Lower>();
+    _tile_loadd(6, weights, kWeightsStride);
+    _tile_loadd(4, upper, kStep);
+    _tile_loadd(7, weights + kStep, kWeightsStride);
+    if constexpr (dtype == DType::int8) {
+      _tile_dpbsud(0, 4, 6);
+      _tile_dpbsud(1, 4, 7);
+    } else {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+    }
+    if constexpr (Lower) {
+      _tile_loadd(5, lower, kStep);
+      if constexpr (dtype == DType::int8) {
+        _tile_dpbsud(2, 5, 6);
+        _tile_dpbsud(3, 5, 7);
+      } else {
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+      }
+    }
     weights += kStepWeights;
+    upper += rows.step_bytes;
+    lower += rows.step_bytes;
   }
   end_sums<Lower>(sums);
 }
