@@ -43,7 +43,7 @@ std::size_t l2_bytes() {
   return size;
 }
 
-// Bytes of a packed number of a row.
+// Bytes of a packed number of a row. (Those for float16 weights are a float, or two of bfloat16.)
 constexpr std::size_t packed_bytes(DType dtype) {
   return dtype == DType::int8 ? 1 : dtype == DType::bf16 ? 2 : 4;
 }

@@ -42,6 +42,7 @@ struct Case {
   // those with large float16 matrices on amx: there results are near those of the others, and this is
   // the largest difference of numbers up to 1, in proportion beyond. 0: the same bytes.
   float tolerance = 0;
+  bool only_amx = false;  // the tolerance holds for amx alone
 };
 
 // Numbers from a seed (splitmix64).

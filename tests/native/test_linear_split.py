@@ -73,8 +73,8 @@ def integers(most: int, *shape: int, seed: int) -> F32:
 
 @pytest.mark.parametrize("rows", [1, 5, 35])
 def test_the_bytes_are_the_definition(rows: int) -> None:
-    """Of all sixteen bits of an activation, and all eleven of a weight."""
-    x, weight = integers(2**15, rows, K, seed=1), integers(2**11 - 1, N, K, seed=2)
+    """Of more bits of an activation than are kept, and all eleven of a weight."""
+    x, weight = integers(2**20, rows, K, seed=1), integers(2**11 - 1, N, K, seed=2)
     np.testing.assert_array_equal(multiply(x, native(weight, "fp16")), twin(x, weight))
 
 
@@ -100,7 +100,7 @@ def test_any_numbers() -> None:
     exact = x.astype(np.float64) @ wide.T
     size = abs(x).astype(np.float64) @ abs(wide).T
     error = abs(multiply(x, native(weight, "fp16")) - exact)
-    assert (error <= 2.0**-15 * size).all()
+    assert (error <= 2.0**-14 * size).all()
     assert np.sqrt((error**2 / size**2).mean()) < 2.0**-20
     ordinary = [row for row in range(20) if row not in (3, 4)]
     rounded = abs(x[ordinary].astype(np.float16).astype(np.float64) @ wide.T - exact[ordinary])
@@ -114,7 +114,7 @@ def test_numbers_too_small_or_not_finite() -> None:
     x = normal(40, K)
     x[2] = 1e-39
     x[3] = np.float32(2.0**-91)
-    x[5, 7], x[9, 60], x[11, 0], x[12] = np.nan, np.inf, -np.inf, np.float32(3e38)
+    x[5, 7], x[9, 60], x[11, 0], x[12] = np.nan, np.inf, -np.inf, np.float32(3.4e38)
     for m in (1, 4, 16, 40):
         found = multiply(x[:m], linear)
         for row in range(m):
@@ -143,16 +143,49 @@ def test_a_row_does_not_depend_on_its_company_or_the_threads() -> None:
     assert multiply(x[:1], linear).tobytes() == alone[:1].tobytes()
 
 
-def test_results_are_added_and_cut_to_the_matrix() -> None:
-    """The last panel has 12 channels, and half of the last pair of panels is missing."""
-    for rows in (1, 9, 40):
-        x, linear = normal(rows, K), native(normal(N, K, seed=1), "fp16")
-        residual = normal(rows, N, seed=2)
-        out = residual.copy()
-        _native.linear_add(x, linear, out)
-        product = multiply(x, linear)
-        assert out.tobytes() == (residual + product).tobytes()
-        normed = np.full((rows, N + 3), np.float32(7))[:, :N].copy()
-        _native.norm_linear(x, np.ones(K, np.float32), 1e-6, linear, normed)
-        scale = np.sqrt((x.astype(np.float64) ** 2).mean(axis=1, keepdims=True) + 1e-6)
-        np.testing.assert_allclose(normed, product / scale, rtol=0, atol=2e-2)
+@pytest.mark.parametrize("seed", range(4))
+def test_neither_do_numbers_at_the_limits(seed: int) -> None:
+    """Parts that are dropped, sums that cancel to the smallest, overflow, NaN."""
+    random = np.random.default_rng(seed)
+    smallest = random.integers(-3, 4, (N, K)).astype(np.float32) * np.float32(2.0**-24)
+    largest = random.choice(np.array([-65504, 65504, 6e-8, 1], np.float32), (N, K))
+    exponents = random.integers(-95, -75, (40, K)).astype(np.float32)
+    tiny = normal(40, K, seed=seed) * np.exp2(exponents)
+    huge = np.clip(normal(40, K, seed=seed), -3.4, 3.4) * np.float32(1e38)
+    huge[::3] = np.where(random.random((14, K)) < 0.9, 0, huge[::3])
+    huge[7, 5], huge[8, 9] = np.nan, np.inf
+    for x, weight in ((tiny, smallest), (tiny, largest), (huge, smallest), (huge, largest)):
+        linear = native(weight, "fp16")
+        with np.errstate(all="ignore"):
+            alone = np.concatenate([multiply(row[None], linear) for row in x])
+            for m in (2, 16, 17, 40):
+                # Which NaN comes out of a sum that overflowed is the processor's choice.
+                np.testing.assert_array_equal(multiply(x[:m], linear), alone[:m], str(m))
+
+
+@pytest.mark.parametrize("rows", [1, 9, 40])
+def test_results_are_added_and_cut_to_the_matrix(rows: int) -> None:
+    """The last panel has 12 channels, and the last pair of panels is one."""
+    x, linear = normal(rows, K), native(normal(N, K, seed=1), "fp16")
+    residual = normal(rows, N, seed=2)
+    memory = np.concatenate([residual.reshape(-1), np.full(64, 7, np.float32)])
+    out = memory[: rows * N].reshape(rows, N)
+    _native.linear_add(x, linear, out)
+    assert out.tobytes() == (residual + multiply(x, linear)).tobytes()
+    assert (memory[rows * N :] == 7).all()
+
+
+@pytest.mark.parametrize("rows", [1056, 2305])
+def test_results_that_go_past_the_caches(rows: int) -> None:
+    """So many, and in whole cache lines. They are as those that do not."""
+    channels = 1104
+    linear = native(normal(channels, K, seed=1), "fp16")
+    x, norm = normal(rows, K), np.ones(K, np.float32)
+    memory = np.empty(rows * channels + 16, np.float32)
+    begin = -memory.ctypes.data % 64 // 4
+    out = memory[begin : begin + rows * channels].reshape(rows, channels)
+    _native.norm_linear(x, norm, 1e-6, linear, out)
+    for row in (0, 31, 700, 1055, rows - 1):
+        alone = np.empty((1, channels), np.float32)
+        _native.norm_linear(x[row : row + 1], norm, 1e-6, linear, alone)
+        assert out[row].tobytes() == alone.tobytes(), row

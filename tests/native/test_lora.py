@@ -215,7 +215,8 @@ def test_results_are_written_once_with_the_bytes_of_a_row_alone(
             return out
         return ops.norm_linear(x[rows], np.ones(k, np.float32), 1e-5, linear, Additions(plan, 0))
 
-    for name in _native.instruction_sets():
+    # As float16 the matrix is large, which AMX alone takes another way with.
+    for name in _native.instruction_sets()[-1 if base == "fp16" else 0 :]:
         _native.force_instruction_set(name)
         _native.set_threads(1)
         together = outcome(range(300)).copy()
@@ -223,6 +224,8 @@ def test_results_are_written_once_with_the_bytes_of_a_row_alone(
         assert outcome(range(300)).tobytes() == together.tobytes(), name
         for row in (0, 4, 7, 10, 11, 12, 150, 199, 200, 202, 203, 206, 288, 289, 299):
             assert outcome([row]).tobytes() == together[row].tobytes(), (name, row)
+        for few in (range(8, 24), range(195, 204)):
+            assert outcome(few).tobytes() == together[few].tobytes(), (name, few)
 
 
 @pytest.mark.parametrize("site", [QKV, OUTPUT, GATE_UP, DOWN])

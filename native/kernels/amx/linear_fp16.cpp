@@ -1,14 +1,16 @@
 // Products with large matrices of float16 weights on AMX tiles, which multiply bfloat16.
 //
-// A float16 number is the sum of two bfloat16 numbers, exactly: its upper eight bits and the other
-// three. An activation is rounded to bfloat16, and what that leaves is rounded to it again: sixteen
-// bits in all. For every 32 k in order a result adds low activations · high weights, high · high and
-// high · low, each in the order of the instruction. The products of low with low that are left out
-// are 2^-16 of a product at most.
+// A finite float16 number is the sum of two bfloat16 numbers, exactly: its upper eight bits and the
+// other three. An activation is rounded to bfloat16, and what that leaves is rounded to it again:
+// sixteen bits in all. For every 32 k in order a result adds low activations · high weights,
+// high · high and high · low, each in the order of the instruction. What is left out, low · low, and
+// what rounding an activation twice loses are less than 2^-14 of a product together.
 //
 // Splitting weights takes longer than reading them from a cache, and less long than reading them
 // from memory. So the matrices of small models stay with the instruction set before this one: the
 // size of a matrix decides, never the number of rows.
+#include <cassert>
+
 #include "kernels/amx/split.hpp"
 #include "kernels/parts.hpp"
 #include "kernels/tiled/writing.hpp"
@@ -75,6 +77,7 @@ class SplitTilePair {
 
   void add(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
            Ahead& ahead) {
+    assert(steps * kStep <= kPart);
     const bool split = weights == split_from_;
     split_from_ = weights;
     if (rows.rows > kTile)
@@ -139,6 +142,7 @@ class FewRows {
       end - panel == 2 ? multiply<2>(x, weights) : multiply<1>(x, weights);
       write(panel, end);
     }
+    if (product_.past_caches) _mm_sfence();  // before anybody is told of the results
   }
 
  private:
@@ -147,12 +151,13 @@ class FewRows {
     if (product_.rows.tile_rows == 1)
       return multiply_row<Panels>(x, weights, panel_bytes_, steps_, sums_, kPanelSums);
     constexpr int kLines = kStepWeights / kCacheLine;
+    char* const sums = reinterpret_cast<char*>(sums_);
     Ahead ahead[Panels];
     for (int p = 0; p < Panels; p++) {
       ahead[p] = {weights + p * panel_bytes_ + kFewRowsAhead, kLines};
       split_weights(weights + p * panel_bytes_, split_[0][p], ahead[p]);
     }
-    begin_sums<Panels == 2>(true, nullptr);
+    begin_sums<Panels == 2>(true, sums);
     const int line = kStep * product_.rows.tile_rows;
     for (int step = 0; step < steps_; step++, x += 2 * line) {
       weights += kStepWeights;
@@ -163,20 +168,16 @@ class FewRows {
       if constexpr (Panels == 2)
         multiply_split<Sums::one_of_second_panel>(x, line, 0, split_[step % 2][1]);
     }
-    end_sums<Panels == 2>(reinterpret_cast<char*>(sums_));
+    end_sums<Panels == 2>(sums);
   }
 
   void write(int panel, int end) {
+    const tiled::Writing writing{product_, kPanelSums * int(sizeof(float))};
     for (int i = 0; i < rows_;) {
       const int made = additions_.make(row_ + i, row_ + rows_, panel, end);
-      for (int a = 0; a < made; a++, i++) {
-        const tiled::RowSums row{row_ + i, i, panel, end, nullptr, additions_.of(a)};
-        for (int p = panel; p < end; p++) {
-          const float* sums = sums_ + (p - panel) * kPanelSums + i * kPanel;
-          tiled::write_panel(product_, row, p,
-                             {_mm512_load_ps(sums), _mm512_load_ps(sums + kVector)});
-        }
-      }
+      for (int a = 0; a < made; a++, i++)
+        writing.write({row_ + i, i, panel, end, reinterpret_cast<char*>(sums_ + i * kPanel),
+                       additions_.of(a)});
     }
   }
 
@@ -199,13 +200,16 @@ void (*pack_row_of_small)(const LinearWeight& weight, const float* row, void* da
 void multiply(const Product& product, int row_begin, int row_end, int panel_begin, int panel_end) {
   if (!product.rows.tile_rows)
     return multiply_small(product, row_begin, row_end, panel_begin, panel_end);
+  const int rows = row_end - row_begin;
+  if (product.rows.tile_rows == 1)
+    return FewRows(product, row_begin, rows).run(panel_begin, panel_end);
   const Tiles tiles(product.rows.tile_rows);
-  if (row_end - row_begin <= kTile)
-    return FewRows(product, row_begin, row_end - row_begin).run(panel_begin, panel_end);
+  if (rows <= kTile) return FewRows(product, row_begin, rows).run(panel_begin, panel_end);
   tiled::multiply_chunks<SplitTilePair>(product, row_begin, row_end, panel_begin, panel_end, 0,
                                         tiled::Writing{product});
 }
 
+// Of every 32 numbers of the row: high, then low.
 void pack_row(const LinearWeight& weight, const float* row, void* data, float* scales,
               std::int32_t* offsets, Outliers* outliers) {
   if (!is_large(weight)) return pack_row_of_small(weight, row, data, scales, offsets, outliers);

@@ -67,6 +67,8 @@ inline void split_weights(const char* from, char* to, Ahead& ahead) {
     weights += 2 * kPanel;
     to += kWeightsStride;
   }
+  // GCC 12 does not know that loads of tiles read memory: it could leave out what was stored.
+  asm volatile("" : : : "memory");
 }
 
 // A row · weights of neighbouring panels, as tiles would sum them: for each product of a step the
@@ -114,10 +116,10 @@ void multiply_row(const char* row, const char* panel, std::size_t panel_bytes, i
     _mm512_store_ps(sums + v / 2 * sums_stride + v % 2 * kVector, totals[v]);
 }
 
-// [k] into lines of 32 bfloat16 numbers, by turns high and low ones, padded with zeros. A number that
-// is not finite, or would not be when rounded, becomes the one NaN.
+// [k] into lines of 32 bfloat16 numbers, by turns high and low ones, padded with zeros. A number
+// beyond the largest of bfloat16 becomes the one NaN.
 inline void split_row(const float* row, int k, int padded_k, char* lines) {
-  const __m512 smallest = _mm512_set1_ps(0x1p-90f), largest = _mm512_set1_ps(0x1p127f);
+  const __m512 smallest = _mm512_set1_ps(0x1p-90f), largest = _mm512_set1_ps(0x1.fep127f);
   const auto kept = [&](__m512 x) {
     const __mmask16 large = _mm512_cmp_ps_mask(_mm512_abs_ps(x), smallest, _CMP_GE_OQ);
     return _mm512_maskz_mov_ps(large, x);

@@ -14,8 +14,8 @@ constexpr int kTile = kRowTile;       // rows, and channels, of a tile of sums
 constexpr int kStep = kRowTileBytes;  // bytes of K of a row that one instruction multiplies
 constexpr int kStepWeights = kStep * kPanel;
 
-// Sums of the upper 16 rows (0, 1: left, right channels), of the lower (2, 3); rows (4 upper, 5
-// lower); weights (6 left, 7 right).
+// Sums of the upper 16 rows (0, 1: left, right channels), of the lower, or of the upper with another
+// panel (2, 3); rows (4 upper, 5 lower); weights (6 left, 7 right).
 struct alignas(64) TileShapes {
   std::uint8_t palette = 1;
   std::uint8_t start_row = 0;
@@ -23,8 +23,6 @@ struct alignas(64) TileShapes {
   std::uint16_t row_bytes[16] = {};
   std::uint8_t rows[16] = {};
 };
-
-constexpr int kUncut = 1 << 30;  // a part of all K
 
 // The tiles are set up while this lives. `rows`: of the tiles of rows and of sums, 1 to 16.
 class Tiles {
@@ -121,7 +119,7 @@ struct TilePair {
   static constexpr int kRowLines = 1;
   static constexpr int kAheadAlone = 8192;
 
-  static int part(int rows) { return rows <= kRows ? kUncut : 512; }
+  static int part(int rows) { return rows <= kRows ? 1 << 30 : 512; }
 
   static void add(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
                   Ahead& ahead) {

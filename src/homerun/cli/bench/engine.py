@@ -176,13 +176,14 @@ def _measured(
     packed = subject.model.packed
     group = packed.header.facts.weight_group if packed else DEFAULT_GROUPS[0]
     streamed = weight_bytes(config, group)
+    largest = max(math.prod(part.shape) for part in parts(config) if part.kind == "matrix")
     return {
         "phase": job.phase,
         "model": subject.name,
         **figures(measured, streamed),
         **(_adapter_figures(measured, adapters, refs) if adapters else {}),
         "peak_gmac_per_s": rounded(peak(peak_kind(config.dtype))),
-        "peak_amx_gmac_per_s": rounded(amx_peak(config.dtype)),
+        "peak_amx_gmac_per_s": rounded(amx_peak(config.dtype, largest)),
         "bytes_streamed": streamed,
         "rss_bytes": rss,
         "rss_above_bytes": rss - resident_bytes(subject.directory) - kv_bytes,

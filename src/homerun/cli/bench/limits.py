@@ -23,6 +23,8 @@ PEAKS = {
 }
 AMX_PRODUCTS = {"int8": ("amx_int8", 1), "bf16": ("amx_bf16", 1), "fp16": ("amx_bf16", 3)}
 """The instruction, and how many of its products a product of that dtype takes."""
+LARGE_FP16 = 1 << 21
+"""Weights of the smallest float16 matrix that runs on AMX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,15 @@ def peak_kind(dtype: str) -> str:
     return "int8" if dtype == "int8" else "fp32"
 
 
-def amx_peak(dtype: str) -> float | None:
-    """GMAC/s of AMX for products with weights of `dtype`, where kernels may run on it."""
+def amx_peak(dtype: str, largest: int) -> float | None:
+    """GMAC/s of AMX for products with weights of `dtype`, where the kernels in use run on it.
+
+    `largest`: weights of the model's largest matrix.
+    """
     kind, products = AMX_PRODUCTS.get(dtype, ("", 1))
     if instruction_set() != "amx" or not cpu_features().get(kind, False):
+        return None
+    if dtype == "fp16" and largest < LARGE_FP16:
         return None
     most = peak(kind)
     return None if most is None else most / products
