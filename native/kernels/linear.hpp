@@ -42,6 +42,7 @@ struct Outliers {
 
 // Rows of activations as a product wants them.
 //   fp32, fp16 weights: float; bf16: bfloat16 bits; int8: signed bytes.
+//   fp16 in tiles: every 32 numbers as 32 bfloat16 and what those leave, as 32 more.
 // Padded with zeros to padded_k. With tile_rows = 0 a row follows the other after `stride` bytes,
 // which is no multiple of 4 KiB, so that neighbouring rows do not compete for one set of the L1
 // cache. Else they lie in tiles, [row / 16][byte / 64][tile_rows][64], `stride` bytes from one row
@@ -90,8 +91,8 @@ struct LinearKernels {
   // the others are the row's as in PackedRows (int8 only). The padding is written too.
   void (*pack_row[4])(const LinearWeight& weight, const float* row, void* data, float* scales,
                       std::int32_t* offsets, Outliers* outliers);
-  // From so many rows on products want them in tiles; 0: never.
-  int fewest_tiled[4];
+  // From so many rows on products with the weight want them in tiles; 0, or no function: never.
+  int (*fewest_tiled[4])(const LinearWeight& weight);
   // Rows [row_begin, row_end) times panels [panel_begin, panel_end). With tiles row_begin is a
   // multiple of 16.
   void (*multiply[4])(const Product& product, int row_begin, int row_end, int panel_begin,

@@ -233,7 +233,9 @@ void fill_int8(LinearKernels& kernels) {
   kernels.pack_row[static_cast<int>(DType::int8)] = pack_row;
   kernels.multiply[static_cast<int>(DType::int8)] = multiply;
 #if defined(HOMERUN_ISA_avx512_vnni)
-  kernels.fewest_tiled[static_cast<int>(DType::int8)] = tiled::kFewestRows;
+  kernels.fewest_tiled[static_cast<int>(DType::int8)] = [](const LinearWeight&) {
+    return tiled::kFewestRows;
+  };
 #endif
 }
 

@@ -11,6 +11,7 @@ namespace homerun::HOMERUN_ISA {
 
 void fill(LinearKernels& kernels);       // linear_float.cpp: fp32, fp16, bf16
 void fill_int8(LinearKernels& kernels);  // linear_int8.cpp
+void fill_fp16(LinearKernels& kernels);  // linear_fp16.cpp, of amx only
 void fill(LoraKernels& kernels);         // lora.cpp
 void fill(AttentionKernels& kernels);    // attention.cpp
 void fill(ElementwiseKernels& kernels);  // elementwise.cpp

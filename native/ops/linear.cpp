@@ -43,7 +43,7 @@ std::size_t l2_bytes() {
   return size;
 }
 
-// Bytes of a packed number of a row.
+// Bytes of a packed number of a row. (Those for float16 weights are a float, or two of bfloat16.)
 constexpr std::size_t packed_bytes(DType dtype) {
   return dtype == DType::int8 ? 1 : dtype == DType::bf16 ? 2 : 4;
 }
@@ -148,7 +148,8 @@ PackedRows pack_rows(const Call& call, Workspace& space, const LoraProduct* lora
   const LinearWeight& weight = call.weight;
   const bool integers = weight.dtype == DType::int8;
   const std::size_t row_bytes = weight.padded_k * packed_bytes(weight.dtype);
-  const int fewest_tiled = kernels().linear.fewest_tiled[static_cast<int>(weight.dtype)];
+  const auto fewest = kernels().linear.fewest_tiled[static_cast<int>(weight.dtype)];
+  const int fewest_tiled = fewest ? fewest(weight) : 0;
   const bool tiled = fewest_tiled && call.rows >= fewest_tiled;
   const int tile_rows = tiled ? std::min(call.rows, kRowTile) : 0;
   const std::size_t stride = tiled ? tile_rows * row_bytes : row_stride(weight);

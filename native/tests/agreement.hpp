@@ -38,10 +38,11 @@ class Record {
 struct Case {
   std::string name;
   std::function<void(Record&)> run;
-  // Products with bfloat16 are summed in the order of the instruction on avx512_bf16 and amx: there
-  // results are near those of the others, and this is the largest difference of numbers up to 1, in
-  // proportion beyond. 0: the same bytes.
+  // Products with bfloat16 are summed in the order of the instruction on avx512_bf16 and amx, and
+  // those with large float16 matrices on amx: there results are near those of the others, and this is
+  // the largest difference of numbers up to 1, in proportion beyond. 0: the same bytes.
   float tolerance = 0;
+  bool only_amx = false;  // the tolerance holds for amx alone
 };
 
 // Numbers from a seed (splitmix64).

@@ -19,6 +19,9 @@ constexpr Shape kShapes[] = {
     {20, 580, 1100},             {300, 40, 600, 0, 256},
 };
 
+// Large enough to be split on AMX (amx/linear_fp16.cpp).
+constexpr Shape kLargeShapes[] = {{1, 1100, 1930}, {5, 1100, 1930}, {35, 1100, 1930}};
+
 constexpr int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
 // A matrix of random values, as it would lie in a packed file.
@@ -63,9 +66,11 @@ Matrix matrix(DType dtype, const Shape& shape, Random& random) {
   return m;
 }
 
-void products(Record& record, DType dtype, Prologue::Kind kind) {
+template <std::size_t count>
+void products(Record& record, DType dtype, Prologue::Kind kind, const Shape (&shapes)[count],
+              bool anything) {
   Random random(static_cast<int>(dtype) * 10 + kind);
-  for (const Shape& shape : kShapes) {
+  for (const Shape& shape : shapes) {
     const Matrix m = matrix(dtype, shape, random);
     const std::vector<float> norm = random.floats(shape.k);
     Prologue prologue;
@@ -76,7 +81,7 @@ void products(Record& record, DType dtype, Prologue::Kind kind) {
     std::vector<float> x = random.floats(stride * shape.rows);
     if (shape.rows > 2) {
       for (std::size_t i = 0; i < stride; i++) x[stride + i] = 0;  // a row of zeros
-      if (dtype != DType::bf16) x[2 * stride] = random.any();      // and one with anything
+      if (anything) x[2 * stride] = random.any();                  // and one with anything
     }
     // Some large numbers in each second row: outliers of the int8 arithmetic.
     for (int row = 0; dtype == DType::int8 && row < shape.rows; row += 2)
@@ -101,11 +106,18 @@ std::vector<Case> linear_cases() {
       cases.push_back({std::string("linear ") + kDTypes[dtype] + kKinds[kind],
                        [=](Record& record) {
                          products(record, static_cast<DType>(dtype),
-                                  static_cast<Prologue::Kind>(kind));
+                                  static_cast<Prologue::Kind>(kind), kShapes,
+                                  dtype != static_cast<int>(DType::bf16));
                        },
                        dtype == static_cast<int>(DType::bf16) ? 2e-4f : 0.0f});
     }
   }
+  if (linear_available(DType::fp16))
+    cases.push_back({"linear fp16, large",
+                     [](Record& record) {
+                       products(record, DType::fp16, Prologue::none, kLargeShapes, false);
+                     },
+                     2e-4f, true});
   return cases;
 }
 

@@ -5,7 +5,6 @@ before it is rounded to float32: it must have the same bytes. Other numbers have
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +17,9 @@ if not native_available():
     pytest.skip("homerun._native is not built", allow_module_level=True)
 
 from homerun import _native
+from tests.native.products import few_bits, multiply, native, normal
 
-PANEL, PADDING, SUM_BLOCK = 32, 64, 256
+SUM_BLOCK = 256
 SETS = ("portable", "neon", "avx2", "avx512_vnni", "avx512_bf16", "amx")
 PORTABLE_ROWS = (1, 6, 7, 13, 70)
 """Slow where the compiler has no fused multiply-add: fewer cases."""
@@ -48,39 +48,8 @@ def lanes_sets(dtype: FloatDType) -> tuple[str, ...]:
     return tuple(name for name in SETS if dtype != "bf16" or name not in OWN_BF16)
 
 
-def packed(weight: NDArray[Any]) -> NDArray[Any]:
-    """[N, K] -> [panel, k, 32], for bfloat16 [panel, k / 2, 32, 2]; padded with zeros."""
-    full = np.pad(weight, [(0, -weight.shape[0] % PANEL), (0, -weight.shape[1] % PADDING)])
-    n, k = full.shape
-    together = 2 if weight.dtype == np.uint16 else 1
-    order = full.reshape(n // PANEL, PANEL, k // together, together).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(order)
-
-
-def native(weight: F32, dtype: FloatDType) -> _native.Linear:
-    return _native.Linear(dtype, *weight.shape, packed(from_float32(weight, dtype)), None)
-
-
 def rounded(x: F32, dtype: FloatDType) -> NDArray[np.float64]:
     return to_float32(from_float32(x, dtype), dtype).astype(np.float64)
-
-
-def multiply(x: F32, linear: _native.Linear) -> F32:
-    out = np.full((len(x), linear.out_features), -0.0, np.float32)
-    _native.linear_add(x, linear, out)
-    return out
-
-
-def normal(*shape: int, seed: int = 0) -> F32:
-    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-
-
-def few_bits(*shape: int, seed: int = 0) -> F32:
-    """Seven bits and a sign, at several exponents: every dtype holds them."""
-    random = np.random.default_rng(seed)
-    return (random.integers(-127, 128, shape) / 2.0 ** random.integers(0, 7, shape)).astype(
-        np.float32
-    )
 
 
 def twin(x: F32, weight: F32) -> F32:

@@ -18,7 +18,7 @@ void multiply(const Product& product, int row_begin, int row_end, int panel_begi
 
 void fill(LinearKernels& kernels) {
   kernels.multiply[static_cast<int>(DType::bf16)] = multiply;
-  kernels.fewest_tiled[static_cast<int>(DType::bf16)] = 1;
+  kernels.fewest_tiled[static_cast<int>(DType::bf16)] = [](const LinearWeight&) { return 1; };
 }
 
 }  // namespace homerun::amx

@@ -30,7 +30,9 @@ void fill_int8(LinearKernels& kernels) {
   auto& entry = kernels.multiply[static_cast<int>(DType::int8)];
   if (entry != multiply) multiply_few_rows = entry;
   entry = multiply;
-  kernels.fewest_tiled[static_cast<int>(DType::int8)] = kFewestRows;
+  kernels.fewest_tiled[static_cast<int>(DType::int8)] = [](const LinearWeight&) {
+    return kFewestRows;
+  };
 }
 
 }  // namespace homerun::amx

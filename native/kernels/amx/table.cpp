@@ -6,6 +6,7 @@ namespace homerun::amx {
 
 void fill(Kernels& table) {
   fill(table.linear);
+  fill_fp16(table.linear);
   fill_int8(table.linear);
   fill(table.attention);
 }

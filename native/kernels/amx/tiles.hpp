@@ -14,8 +14,8 @@ constexpr int kTile = kRowTile;       // rows, and channels, of a tile of sums
 constexpr int kStep = kRowTileBytes;  // bytes of K of a row that one instruction multiplies
 constexpr int kStepWeights = kStep * kPanel;
 
-// Sums of the upper 16 rows (0, 1: left, right channels), of the lower (2, 3); rows (4 upper, 5
-// lower); weights (6 left, 7 right).
+// Sums of the upper 16 rows (0, 1: left, right channels), of the lower, or of the upper with another
+// panel (2, 3); rows (4 upper, 5 lower); weights (6 left, 7 right).
 struct alignas(64) TileShapes {
   std::uint8_t palette = 1;
   std::uint8_t start_row = 0;
@@ -43,13 +43,11 @@ class Tiles {
 // Of a panel: from the numbers of K that an instruction adds up to the next.
 constexpr int kWeightsStride = kPanel * 4;
 
-// sums [rows][32] = (or +=, unless `first`) rows · weights over `steps` steps of K.
+// The tiles of sums as they begin: zero at first, else as they were kept.
 // Lower: whether there is a lower tile of rows.
-template <DType dtype, bool Lower>
-void add_products(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
-                  Ahead& ahead) {
-  const char *upper = rows.first, *lower = rows.first + rows.tile_stride;
-  char* lower_sums = sums + kTile * kSumsStride;
+template <bool Lower>
+void begin_sums(bool first, const char* sums) {
+  const char* lower = sums + kTile * kSumsStride;
   if (first) {
     _tile_zero(0);
     _tile_zero(1);
@@ -61,10 +59,29 @@ void add_products(const UnitRows& rows, const char* weights, int steps, bool fir
     _tile_loadd(0, sums, kSumsStride);
     _tile_loadd(1, sums + kStep, kSumsStride);
     if constexpr (Lower) {
-      _tile_loadd(2, lower_sums, kSumsStride);
-      _tile_loadd(3, lower_sums + kStep, kSumsStride);
+      _tile_loadd(2, lower, kSumsStride);
+      _tile_loadd(3, lower + kStep, kSumsStride);
     }
   }
+}
+
+template <bool Lower>
+void end_sums(char* sums) {
+  char* lower = sums + kTile * kSumsStride;
+  _tile_stored(0, sums, kSumsStride);
+  _tile_stored(1, sums + kStep, kSumsStride);
+  if constexpr (Lower) {
+    _tile_stored(2, lower, kSumsStride);
+    _tile_stored(3, lower + kStep, kSumsStride);
+  }
+}
+
+// sums [rows][32] = (or +=, unless `first`) rows · weights over `steps` steps of K.
+template <DType dtype, bool Lower>
+void add_products(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
+                  Ahead& ahead) {
+  const char *upper = rows.first, *lower = rows.first + rows.tile_stride;
+  begin_sums<Lower>(first, sums);
   for (int step = 0; step < steps; step++) {
     ahead.ask();
     _tile_loadd(6, weights, kWeightsStride);
@@ -91,12 +108,7 @@ void add_products(const UnitRows& rows, const char* weights, int steps, bool fir
     upper += rows.step_bytes;
     lower += rows.step_bytes;
   }
-  _tile_stored(0, sums, kSumsStride);
-  _tile_stored(1, sums + kStep, kSumsStride);
-  if constexpr (Lower) {
-    _tile_stored(2, lower_sums, kSumsStride);
-    _tile_stored(3, lower_sums + kStep, kSumsStride);
-  }
+  end_sums<Lower>(sums);
 }
 
 // Two tiles of rows, as a unit of chunk.hpp.
@@ -104,7 +116,10 @@ template <DType dtype>
 struct TilePair {
   static constexpr int kRows = 2 * kTile;
   static constexpr int kNumberBytes = dtype == DType::int8 ? 1 : 2;
-  static constexpr int kPart = 512, kPartAlone = 1 << 30;
+  static constexpr int kRowLines = 1;
+  static constexpr int kAheadAlone = 8192;
+
+  static int part(int rows) { return rows <= kRows ? 1 << 30 : 512; }
 
   static void add(const UnitRows& rows, const char* weights, int steps, bool first, char* sums,
                   Ahead& ahead) {

@@ -1,5 +1,5 @@
 // The loops around units of some rows times one panel: what stays in which cache. K is counted in
-// bytes of a packed row.
+// bytes of a row of weights, of which a step takes kRowTileBytes.
 //
 //   chunk of rows
 //     group of panels
@@ -12,11 +12,14 @@
 //
 // A Unit has
 //   kRows                        most rows of a unit; a multiple or a divisor of 16
-//   kNumberBytes                 of a packed row and of a panel
-//   kPart, kPartAlone            bytes of K of a part, and where a chunk is one unit
+//   kNumberBytes                 of a weight
+//   kRowLines                    lines of kRowTileBytes that a packed row has for a step
+//   part(rows)                   bytes of K of a part, in a chunk of so many rows
+//   kAheadAlone                  a unit that is alone with its panel reads from memory as fast as it
+//                                computes: it asks so many bytes ahead, into the panels that follow
 //   add(UnitRows, weights, steps, first, sums, Ahead&)
 //                                sums [rows][32] = (or +=, unless `first`) rows · weights, over
-//                                `steps` times kRowTileBytes bytes of K
+//                                `steps` steps of K; the same weights unit after unit
 #pragma once
 
 #include <immintrin.h>
@@ -33,17 +36,17 @@ constexpr int kSpanBytes = 1 << 18;           // of a chunk
 constexpr int kSumsStride = kPanel * 4;       // from one row of sums to the next
 constexpr int kPanelSums = kChunkRows * kSumsStride;
 constexpr int kCacheLine = 64;
-// A unit that is alone with its panel reads from memory as fast as it computes: it asks so many
-// bytes ahead, into the panels that follow.
-constexpr int kAheadAlone = 8192;
-
-// What to have in the L2 cache soon, so many lines per step. Only addresses.
+// What to have in the L2 cache soon (or the L1 cache: locality 3), so many lines per step. Only
+// addresses.
 struct Ahead {
   const char* next;
   int lines;
 
-  void ask() {
-    for (int line = 0; line < lines; line++, next += kCacheLine) __builtin_prefetch(next, 0, 2);
+  void ask() { ask(lines); }
+  template <int locality = 2>
+  void ask(int count) {
+    for (int line = 0; line < count; line++, next += kCacheLine)
+      __builtin_prefetch(next, 0, locality);
   }
 };
 
@@ -111,8 +114,9 @@ class ChunkProduct {
     panel_size_ = std::size_t{kPanel} * length;
     group *= Unit::kNumberBytes;
     cuts_ = {length, group ? smaller(group, length) : length,
-             units_ == 1 ? Unit::kPartAlone : Unit::kPart};
-    span_ = parts_of(length, parts_of(length, smaller(length, kSpanBytes / rows)));
+             Unit::part(rows)};
+    span_ = parts_of(length,
+                     parts_of(length, smaller(length, kSpanBytes / Unit::kRowLines / rows)));
     finish.begin_chunk(row, rows);
   }
 
@@ -150,7 +154,7 @@ class ChunkProduct {
   void run_part(int panel, int panel_of_group, int begin, int end, const char* next) {
     constexpr int kStepLines = kRowTileBytes * kPanel / kCacheLine;
     Ahead ahead{next, parts_of(kStepLines, units_)};
-    if (units_ == 1) ahead.next = weights(panel, begin) + kAheadAlone;
+    if (units_ == 1) ahead.next = weights(panel, begin) + Unit::kAheadAlone;
     const PackedRows& x = product_.rows;
     for (int unit = 0; unit < units_; unit++) {
       const int row = unit * Unit::kRows, rows = smaller(Unit::kRows, rows_ - row);
@@ -159,9 +163,10 @@ class ChunkProduct {
       char* sums = sums_ + panel_of_group * kPanelSums + row * kSumsStride;
       for (int k = begin; k < end;) {
         const int group_end = cuts_.end_of_group(k), stop = smaller(end, group_end);
-        const UnitRows unit_rows{first + static_cast<std::size_t>(k) * x.tile_rows, x.stride,
-                                 kRowTileBytes * x.tile_rows, rows};
-        Unit::add(unit_rows, weights(panel, k), (stop - k) / kRowTileBytes, k % cuts_.group == 0,
+        const int row_bytes = Unit::kRowLines * x.tile_rows;  // per byte of K
+        const UnitRows unit_rows{first + static_cast<std::size_t>(k) * row_bytes, x.stride,
+                                 kRowTileBytes * row_bytes, rows};
+        unit_.add(unit_rows, weights(panel, k), (stop - k) / kRowTileBytes, k % cuts_.group == 0,
                   sums, ahead);
         if (stop == group_end && stop < cuts_.length)
           finish_.group_done({row_ + row, rows, row, panel, panel_of_group, k / cuts_.group, sums});
@@ -183,6 +188,7 @@ class ChunkProduct {
   Cuts cuts_;
   int span_;
   Additions additions_;
+  Unit unit_;
   alignas(64) char sums_[kGroupPanels * kPanelSums];
 };
 

@@ -22,7 +22,10 @@ inline void multiply_add(__m512i& sums, __m512i unsigned_bytes, __m512i signed_b
 struct Int8Unit {
   static constexpr int kRows = 8;
   static constexpr int kNumberBytes = 1;
-  static constexpr int kPart = 512, kPartAlone = kPart;
+  static constexpr int kRowLines = 1;
+  static constexpr int kAheadAlone = 8192;
+
+  static int part(int) { return 512; }
 
   template <int rows = kRows>
   static void add(const UnitRows& from, const char* weights, int steps, bool first, char* sums,

@@ -36,13 +36,14 @@ inline void write_panel(const Product& product, const RowSums& row, int panel,
 // Sums of floats are the results.
 struct Writing {
   const Product& product;
+  int panel_sums = kPanelSums;  // bytes from the sums of a panel to those of the next
 
   void begin_chunk(int, int) const {}
   void part_done(int, int, int, int) const {}
   void group_done(const UnitSums&) const {}
   void write(const RowSums& row) const {
     const char* sums = row.sums;
-    for (int panel = row.panel_begin; panel < row.panel_end; panel++, sums += kPanelSums) {
+    for (int panel = row.panel_begin; panel < row.panel_end; panel++, sums += panel_sums) {
       const auto* numbers = reinterpret_cast<const float*>(sums);
       write_panel(product, row, panel,
                   {_mm512_load_ps(numbers), _mm512_load_ps(numbers + kHalf)});

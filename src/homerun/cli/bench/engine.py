@@ -12,7 +12,7 @@ from typing import Any
 from homerun import __version__
 from homerun.cli.bench.adapters import Adapters, random_adapters
 from homerun.cli.bench.figures import rounded, table, unsteady_lines
-from homerun.cli.bench.limits import Probe, amx_kind, peak, peak_kind, work_done
+from homerun.cli.bench.limits import Probe, amx_peak, peak, peak_kind, work_done
 from homerun.cli.bench.machine import machine, process_seconds, resident_bytes, rss_bytes
 from homerun.cli.bench.shapes import random_model
 from homerun.cli.bench.steps import PROBE_VARIATION, Instruments, Job, Measurement, measure
@@ -176,14 +176,14 @@ def _measured(
     packed = subject.model.packed
     group = packed.header.facts.weight_group if packed else DEFAULT_GROUPS[0]
     streamed = weight_bytes(config, group)
-    amx = amx_kind(config.dtype)
+    largest = max(math.prod(part.shape) for part in parts(config) if part.kind == "matrix")
     return {
         "phase": job.phase,
         "model": subject.name,
         **figures(measured, streamed),
         **(_adapter_figures(measured, adapters, refs) if adapters else {}),
         "peak_gmac_per_s": rounded(peak(peak_kind(config.dtype))),
-        "peak_amx_gmac_per_s": rounded(peak(amx)) if amx else None,
+        "peak_amx_gmac_per_s": rounded(amx_peak(config.dtype, largest)),
         "bytes_streamed": streamed,
         "rss_bytes": rss,
         "rss_above_bytes": rss - resident_bytes(subject.directory) - kv_bytes,

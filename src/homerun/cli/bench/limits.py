@@ -21,6 +21,10 @@ PEAKS = {
     "amx_int8": "int8, AMX",
     "amx_bf16": "bf16, AMX",
 }
+AMX_PRODUCTS = {"int8": ("amx_int8", 1), "bf16": ("amx_bf16", 1), "fp16": ("amx_bf16", 3)}
+"""The instruction, and how many of its products a product of that dtype takes."""
+LARGE_FP16 = 1 << 21
+"""Weights of the smallest float16 matrix that runs on AMX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +74,25 @@ def peak_kind(dtype: str) -> str:
     """The peak that products with weights of `dtype` are held against.
 
     The best that vector registers do: AMX, where it is used, is told apart. bfloat16 without its
-    own instruction is widened to float32, and float16 always is.
+    own instruction is widened to float32, and float16 in vector registers always is.
     """
     if dtype == "bf16" and instruction_set() in ("avx512_bf16", "amx"):
         return "bf16"
     return "int8" if dtype == "int8" else "fp32"
 
 
-def amx_kind(dtype: str) -> str | None:
-    """The peak of AMX for `dtype`, where the kernels in use may run on it."""
-    kind = f"amx_{dtype}"
-    usable = instruction_set() == "amx" and cpu_features().get(kind, False)
-    return kind if usable and kind in PEAKS else None
+def amx_peak(dtype: str, largest: int) -> float | None:
+    """GMAC/s of AMX for products with weights of `dtype`, where the kernels in use run on it.
+
+    `largest`: weights of the model's largest matrix.
+    """
+    kind, products = AMX_PRODUCTS.get(dtype, ("", 1))
+    if instruction_set() != "amx" or not cpu_features().get(kind, False):
+        return None
+    if dtype == "fp16" and largest < LARGE_FP16:
+        return None
+    most = peak(kind)
+    return None if most is None else most / products
 
 
 def work_done() -> Work:

@@ -158,7 +158,8 @@ class Ops(Protocol):
         """y · weightᵀ, y = x / sqrt(mean(x²) + eps) · norm: [M, K] -> float32 [M, N].
 
         norm float32 [K]. What is multiplied depends on the weight's dtype:
-        fp32, fp16: float32 y with the weight widened to float32.
+        fp32, fp16: float32 y with the weight widened to float32. (Large fp16 weights on AMX:
+        sixteen bits of y, see `native/kernels/amx/linear_fp16.cpp`.)
         bf16: y rounded to bfloat16 with the weight; products and sums float32.
         int8: y less its outliers (`quantize.take_outliers`) is quantized per row or group of a row
         (`quantize.quantize_rows`). For each group of
