@@ -70,19 +70,16 @@ def load_model(
                 f"with --dtype {dtype}"
             )
         config = replace(config, dtype=facts.dtype)
-        in_memory = not weights_in_ram and is_in_memory(packed.path)
-        size = 0 if in_memory else packed.data.nbytes
-        if ops.instruction_set == REFERENCE:  # whatever is mapped, it makes copies of
-            size = float32_bytes(config)
+        already = not weights_in_ram and is_in_memory(packed.path)
+        size = bytes_in_memory(config, packed.data.nbytes, ops.instruction_set, already=already)
+        if ops.instruction_set == REFERENCE:  # that the file itself fits is known
             check_fits(str(directory), size)
         packed.verify()
         source: WeightSource = packed
     else:
         checkpoint, config = open_checkpoint(directory, dtype)
         packed, facts = None, checkpoint_facts(checkpoint, config)
-        size = arrange(config, facts)[-1].end
-        if ops.instruction_set == REFERENCE:
-            size = float32_bytes(config)
+        size = bytes_in_memory(config, arrange(config, facts)[-1].end, ops.instruction_set)
         check_fits(str(directory), size)
         groups = facts.weight_group, facts.activation_group
         source = CheckpointWeights(checkpoint, config, config.dtype, *groups)
@@ -123,9 +120,17 @@ def checkpoint_facts(
     )
 
 
-def float32_bytes(config: ModelConfig) -> int:
-    """Bytes of all weights as the NumPy reference keeps them."""
-    return 4 * sum(math.prod(part.shape) for part in parts(config))
+def bytes_in_memory(
+    config: ModelConfig, stored: int, instruction_set: str, *, already: bool = False
+) -> int:
+    """What weights of `stored` packed bytes take of the available memory.
+
+    `already`: they are mapped from where they are in memory (tmpfs). The NumPy reference makes
+    copies in float32, whatever is mapped.
+    """
+    if instruction_set == REFERENCE:
+        return 4 * sum(math.prod(part.shape) for part in parts(config))
+    return 0 if already else stored
 
 
 def _revision(config: ModelConfig, scaled: RopeConfig, facts: Facts) -> str:

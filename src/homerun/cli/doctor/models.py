@@ -6,11 +6,10 @@ from pathlib import Path
 from homerun.cli.doctor.report import Check, Problem
 from homerun.errors import CheckpointError, HomerunError
 from homerun.model.config import ModelConfig, read_config
-from homerun.model.loader import float32_bytes, open_checkpoint
+from homerun.model.loader import bytes_in_memory, open_checkpoint
 from homerun.model.memory import is_in_memory, shortage
 from homerun.model.packed_file import PackedFile
 from homerun.model.packed_header import FILE_NAME
-from homerun.native import REFERENCE
 from homerun.service.catalog import Catalog, CatalogModel
 from homerun.service.library import ImportedModel, age, verify
 from homerun.service.models import kv_cache_bytes
@@ -43,11 +42,8 @@ def imported(
             "checksums": "fit" if full else "not read (--full)",
         }
         config = replace(config, dtype=header.facts.dtype)
-        size = model.size
-        if instruction_set == REFERENCE:
-            size = float32_bytes(config)
-        elif not settings.weights_in_ram and is_in_memory(path):
-            size = 0  # what is available has no longer room for it anyway
+        already = not settings.weights_in_ram and is_in_memory(path)
+        size = bytes_in_memory(config, model.size, instruction_set, already=already)
         needs, problems = _memory(config, known, settings, size, available)
     except CheckpointError as error:
         return Check(subject, facts, [Problem(str(error), _again(model))])
