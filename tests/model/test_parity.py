@@ -110,6 +110,23 @@ def test_logits_of_prompts_alone_and_in_mixed_chunks(case: str, tmp_path: Path) 
         assert one.tobytes() == other.tobytes()
 
 
+def test_large_float16_matrices(tmp_path: Path) -> None:
+    """All but one as large as AMX splits them, in float16; transformers widens them to float32."""
+    torch.manual_seed(1)
+    sizes = {"hidden_size": 1024, "intermediate_size": 2304, "vocab_size": 2100}
+    model = LlamaForCausalLM(LlamaConfig(**LLAMA | sizes | {"num_hidden_layers": 2})).half()
+    model.save_pretrained(tmp_path)
+    theirs = LlamaForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    ours = load_model(tmp_path, dtype=None)
+    assert ours.config.dtype == "fp16"
+    prompts = [random_ids(n, VOCAB, seed=n) for n in (1, 2, 17, 130)]
+    alone = Sequences(ours, prompts, kv_dtype="fp32").run_alone()
+    mixed = Sequences(ours, prompts, kv_dtype="fp32").run_mixed(max_chunk=90)
+    for ids, one, other in zip(prompts, alone, mixed, strict=True):
+        assert greatest_difference(theirs, ours, ids, one) < TOLERANCE
+        assert one.tobytes() == other.tobytes()
+
+
 @pytest.mark.parametrize("case", ["gqa", "gemma"])
 def test_greedy_tokens(case: str, tmp_path: Path) -> None:
     theirs, ours = build(case, tmp_path)
