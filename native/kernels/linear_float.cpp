@@ -65,11 +65,17 @@ struct Ahead {
   std::size_t row_stride;
 };
 
-// Few rows read weights as fast as the processor's own prefetching delivers them.
+// Few rows read weights as fast as they come: each panel in hand is a stream, of which they want so
+// many bytes in the L1 cache already.
 template <int Rows>
 constexpr bool kAsksAhead = Rows > 2 && tile_vectors(Rows) * kLanes <= kPanel;
+constexpr int kStreamAhead = 2048;
 
 inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
+inline void expect(const void* p, int bytes) {
+  for (int line = 0; line < bytes; line += kLine)
+    __builtin_prefetch(static_cast<const char*>(p) + kStreamAhead + line, 0, 3);
+}
 
 #if defined(HOMERUN_ISA_avx512_vnni)
 // Not the intrinsic: with it GCC 12 copies sums from one register to another all the time.
@@ -101,6 +107,9 @@ void add_block(const Weight* weights, std::size_t panel_size, int channel, const
         prefetch(ahead_weights);
       prefetch(ahead_rows);
       ahead_rows += k % 32 == 30 ? next_row : kLine;
+    } else {
+      for (int panel = 0; panel < parts_of(Vectors, kPanelVectors); panel++)
+        expect(weights + panel * panel_size, 2 * kPanel * sizeof(Weight));
     }
     F weight[2][Vectors];
 #pragma GCC unroll 4

@@ -25,8 +25,10 @@ constexpr int kGroupColumns = kGroupPanels * kPanel;
 // From one row of a tile to the next: a cache line more than a part, so that the rows do not
 // compete for one set of the L1 cache.
 constexpr int kTileStride = kPart + kLine / 2;
-// A tile that is alone with its panels asks so many bytes ahead.
+// A tile that is alone with its panel asks so many bytes ahead. Few rows read two panels as fast as
+// they come: two streams, of which they want so many bytes in the L1 cache already.
 constexpr int kAhead = 4096;
+constexpr int kStreamAhead = 2048;
 
 // Channels of a tile of sums, in vectors: few rows take two panels, for more sums under way and
 // two streams from memory.
@@ -60,6 +62,11 @@ void add_part(const std::uint16_t* weights, std::size_t panel_size, const std::u
   for (int k = 0; k < length; k += 2) {
     for (int line = 0; line < ahead.lines; line++, ahead.next += kLine)
       __builtin_prefetch(ahead.next, 0, 2);
+    if constexpr (Vectors > kPanelVectors)
+      for (int panel = 0; panel < Vectors / kPanelVectors; panel++)
+        for (int line = 0; line < kPanelVectors; line++)
+          __builtin_prefetch(reinterpret_cast<const char*>(weights + panel * panel_size) +
+                                 kStreamAhead + line * kLine, 0, 3);
     __m512i weight[Vectors];
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; v++)
@@ -101,7 +108,6 @@ void add_group(const Part& part, const std::uint16_t* rows, float* sums, int til
   const auto add_vectors = [&]<int Vectors>() {
     const std::uint16_t* weights = part.weights + panel * part.panel_size;
     Ahead ahead{reinterpret_cast<const char*>(weights), 0};
-    // Few rows read weights as fast as the processor's own prefetching delivers them.
     if (Vectors <= kPanelVectors && tiles == 1) {
       ahead = {ahead.next + kAhead, 2};
     } else if (tile < 2) {  // two tiles share the work of asking for the next part
