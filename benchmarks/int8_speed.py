@@ -11,6 +11,7 @@ fit the caches, so that few rows wait for memory as they would in a model.
 
 import argparse
 import time
+from functools import cache
 from statistics import median
 
 import numpy as np
@@ -33,6 +34,7 @@ VARIANTS = {
 DEFAULT = (0, 0, False)
 
 
+@cache
 def linears(n: int, k: int, weight_group: int, activation_group: int) -> list[_native.Linear]:
     """As many as take `BYTES`. The arithmetic does not care what the weights are."""
     random = np.random.default_rng(0)

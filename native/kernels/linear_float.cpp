@@ -11,6 +11,7 @@
 //           panels of the group            sums of a tile times a panel stay in registers
 #include "kernels/parts.hpp"
 #include "kernels/numbers.hpp"
+#include "kernels/streams.hpp"
 
 namespace homerun::HOMERUN_ISA {
 namespace {
@@ -72,10 +73,6 @@ constexpr bool kAsksAhead = Rows > 2 && tile_vectors(Rows) * kLanes <= kPanel;
 constexpr int kStreamAhead = 2048;
 
 inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
-inline void expect(const void* p, int bytes) {
-  for (int line = 0; line < bytes; line += kLine)
-    __builtin_prefetch(static_cast<const char*>(p) + kStreamAhead + line, 0, 3);
-}
 
 #if defined(HOMERUN_ISA_avx512_vnni)
 // Not the intrinsic: with it GCC 12 copies sums from one register to another all the time.
@@ -109,7 +106,7 @@ void add_block(const Weight* weights, std::size_t panel_size, int channel, const
       ahead_rows += k % 32 == 30 ? next_row : kLine;
     } else {
       for (int panel = 0; panel < parts_of(Vectors, kPanelVectors); panel++)
-        expect(weights + panel * panel_size, 2 * kPanel * sizeof(Weight));
+        expect(weights + panel * panel_size, 2 * kPanel * sizeof(Weight), kStreamAhead);
     }
     F weight[2][Vectors];
 #pragma GCC unroll 4

@@ -133,6 +133,7 @@ class FewRows {
       : product_(product), row_(row), rows_(rows), additions_(product.additions) {}
 
   void run(int panel_begin, int panel_end) {
+    const tiled::Writing writing{product_, kPanelSums * int(sizeof(float))};
     for (int panel = panel_begin; panel < panel_end; panel += 2) {
       const int end = smaller(panel + 2, panel_end);
       const char* weights =
@@ -140,7 +141,8 @@ class FewRows {
       const char* x =
           static_cast<const char*>(product_.rows.data) + row_ / kRowTile * product_.rows.stride;
       end - panel == 2 ? multiply<2>(x, weights) : multiply<1>(x, weights);
-      write(panel, end);
+      tiled::write_rows(writing, additions_, row_, rows_, panel, end,
+                        reinterpret_cast<const char*>(sums_));
     }
     if (product_.past_caches) _mm_sfence();  // before anybody is told of the results
   }
@@ -169,16 +171,6 @@ class FewRows {
         multiply_split<Sums::one_of_second_panel>(x, line, 0, split_[step % 2][1]);
     }
     end_sums<Panels == 2>(sums);
-  }
-
-  void write(int panel, int end) {
-    const tiled::Writing writing{product_, kPanelSums * int(sizeof(float))};
-    for (int i = 0; i < rows_;) {
-      const int made = additions_.make(row_ + i, row_ + rows_, panel, end);
-      for (int a = 0; a < made; a++, i++)
-        writing.write({row_ + i, i, panel, end, reinterpret_cast<char*>(sums_ + i * kPanel),
-                       additions_.of(a)});
-    }
   }
 
   static constexpr int kPanelSums = kTile * kPanel;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/amx/tiles.hpp"
+#include "kernels/streams.hpp"
 
 namespace homerun::amx {
 namespace {
@@ -91,8 +92,7 @@ void multiply_row(const char* row, const char* panel, std::size_t panel_bytes, i
 #pragma GCC unroll 2
       for (int p = 0; p < Panels; p++) {
         const char* weights = panel + p * panel_bytes;
-        for (int line = 0; line < kWeightsStride; line += kCacheLine)
-          __builtin_prefetch(weights + kFewRowsAhead + line, 0, kIntoL1);
+        expect(weights, kWeightsStride, kFewRowsAhead);
 #pragma GCC unroll 2
         for (int v = 0; v < 2; v++)
 #pragma GCC unroll 2

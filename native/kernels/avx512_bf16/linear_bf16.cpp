@@ -10,6 +10,7 @@
 #include <immintrin.h>
 
 #include "kernels/parts.hpp"
+#include "kernels/streams.hpp"
 
 namespace homerun::avx512_bf16 {
 namespace {
@@ -64,9 +65,7 @@ void add_part(const std::uint16_t* weights, std::size_t panel_size, const std::u
       __builtin_prefetch(ahead.next, 0, 2);
     if constexpr (Vectors > kPanelVectors)
       for (int panel = 0; panel < Vectors / kPanelVectors; panel++)
-        for (int line = 0; line < kPanelVectors; line++)
-          __builtin_prefetch(reinterpret_cast<const char*>(weights + panel * panel_size) +
-                                 kStreamAhead + line * kLine, 0, 3);
+        expect(weights + panel * panel_size, 2 * kPanel * sizeof *weights, kStreamAhead);
     __m512i weight[Vectors];
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; v++)

@@ -77,6 +77,18 @@ struct RowSums {
   const float* additions;  // [panel][32], or null
 };
 
+// Calls finish.write for `rows` rows from `row` on, with what adapters add to them.
+// sums: of the first row and panel; the other rows follow at kSumsStride.
+template <class Finish>
+void write_rows(const Finish& finish, Additions& additions, int row, int rows, int panel_begin,
+                int panel_end, const char* sums) {
+  for (int i = 0; i < rows;) {
+    const int made = additions.make(row + i, row + rows, panel_begin, panel_end);
+    for (int a = 0; a < made; a++, i++)
+      finish.write({row + i, i, panel_begin, panel_end, sums + i * kSumsStride, additions.of(a)});
+  }
+}
+
 // Where K is cut: at the ends of groups, and so that a part of a panel fits the L1 cache.
 struct Cuts {
   int length;  // of K
@@ -113,8 +125,7 @@ class ChunkProduct {
     const int length = weight.padded_k * Unit::kNumberBytes;
     panel_size_ = std::size_t{kPanel} * length;
     group *= Unit::kNumberBytes;
-    cuts_ = {length, group ? smaller(group, length) : length,
-             Unit::part(rows)};
+    cuts_ = {length, group ? smaller(group, length) : length, Unit::part(rows)};
     span_ = parts_of(length,
                      parts_of(length, smaller(length, kSpanBytes / Unit::kRowLines / rows)));
     finish.begin_chunk(row, rows);
@@ -142,12 +153,7 @@ class ChunkProduct {
       }
       begin = end;
     }
-    for (int row = 0; row < rows_;) {
-      const int made = additions_.make(row_ + row, row_ + rows_, panel_begin, panel_end);
-      for (int i = 0; i < made; i++, row++)
-        finish_.write({row_ + row, row, panel_begin, panel_end, sums_ + row * kSumsStride,
-                       additions_.of(i)});
-    }
+    write_rows(finish_, additions_, row_, rows_, panel_begin, panel_end, sums_);
   }
 
   // `next`: the weights that are read after this part; the units share the work of asking for them.
