@@ -79,15 +79,28 @@ enum class TileOrder : std::uint8_t {
   in_turn,  // the tiles are added one after another, and rows that have seen all are finished
 };
 
+// What is done to a tile, for one kind of cache.
+struct TileKernels {
+  // At most so many rows are worth being given together.
+  int most_rows;
+  // The rows' queries times `scale`, as add_tile wants them, in `query_floats(rows)` floats.
+  void (*scale_queries)(const QueryRows& rows, float scale, void* scaled);
+  std::size_t (*query_floats)(const QueryRows& rows);
+  // One tile; `scratch` has `scratch_floats(rows)` floats.
+  void (*add_tile)(const QueryRows& rows, int tile, TileOrder order, const void* scaled,
+                   float* scratch, Contribution so_far);
+  std::size_t (*scratch_floats)(const QueryRows& rows);
+};
+
 struct AttentionKernels {
-  // The rows' queries times `scale`, as [row][head_dim]; rounded for bf16 and int8 caches.
-  void (*scale_queries)(const QueryRows& rows, float scale, float* scaled);
-  // By the cache's dtype: one tile; `scratch` has `scratch_floats(rows)`. At most `most_rows` rows
-  // are worth being given together.
-  void (*add_tile[4])(const QueryRows& rows, int tile, TileOrder order, const float* scaled,
-                      float* scratch, Contribution so_far);
-  std::size_t (*scratch_floats[4])(const QueryRows& rows);
-  int most_rows[4];
+  // Heads of at most so many features are narrow.
+  static constexpr int kNarrow = 64;
+
+  TileKernels tiles[4];  // by the cache's dtype
+  TileKernels wide[4];   // likewise, of heads that are not narrow
+  const TileKernels& tiles_of(const CacheLayer& cache) const {
+    return (cache.head_dim > kNarrow ? wide : tiles)[static_cast<int>(cache.dtype)];
+  }
   // so_far = that of the tiles before `tile`, combined with that of `tile`, which is overwritten.
   void (*combine)(const QueryRows& rows, int tile, Contribution so_far, Contribution next);
   // out = output / total.

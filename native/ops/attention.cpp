@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <type_traits>
 
 #include "kernels/kernels.hpp"
 #include "ops/clock.hpp"
@@ -55,25 +54,24 @@ class Attention {
   Attention(const CacheLayer& cache, int heads, const AttentionPlan& plan, const float* queries,
             float* out)
       : cache_(cache), heads_(heads), plan_(plan), queries_(queries), out_(out),
-        kernels_(kernels().attention), dtype_(static_cast<int>(cache.dtype)),
-        add_tile_(kernels_.add_tile[dtype_]),
+        kernels_(kernels().attention), tiles_(kernels_.tiles_of(cache)),
         scale_(static_cast<float>(kPerUnit / std::sqrt(static_cast<double>(cache.head_dim)))),
         wanted_items_(kItemsPerThread * std::size_t(pool().threads())),
-        blocks_(row_blocks(plan, kernels_.most_rows[dtype_], heads / cache.kv_heads,
+        blocks_(row_blocks(plan, tiles_.most_rows, heads / cache.kv_heads,
                            (wanted_items_ + cache.kv_heads - 1) / cache.kv_heads)) {}
 
   void run() {
-    std::size_t most_rows = 0, most_scratch = 0;
     int most_tiles = 0;
+    const auto at_least = [](std::size_t& floats, std::size_t needed) {
+      floats = std::max(floats, whole_lines(needed));
+    };
     for (const RowBlock& block : blocks_) {
       const QueryRows rows = rows_of(block, 0);
-      most_rows = std::max(most_rows, std::size_t(rows.rows()));
-      most_scratch = std::max(most_scratch, kernels_.scratch_floats[dtype_](rows));
+      at_least(queries_floats_, tiles_.query_floats(rows));
+      at_least(scratch_floats_, tiles_.scratch_floats(rows));
+      at_least(part_floats_, Contribution::floats(rows.rows(), cache_.head_dim));
       most_tiles = std::max(most_tiles, rows.tiles());
     }
-    queries_floats_ = whole_lines(most_rows * cache_.head_dim);
-    scratch_floats_ = whole_lines(most_scratch);
-    part_floats_ = whole_lines(Contribution::floats(static_cast<int>(most_rows), cache_.head_dim));
     const int threads = pool().threads();
     if (most_tiles > 1 && std::size_t(items()) < wanted_items_) {
       by_tiles(threads, most_tiles);
@@ -110,9 +108,9 @@ class Attention {
       float* work = scaled + queries_floats_;
       const QueryRows rows = rows_of(item);
       const Contribution all = Contribution::in(work + scratch_floats_, rows.rows());
-      kernels_.scale_queries(rows, scale_, scaled);
+      tiles_.scale_queries(rows, scale_, scaled);
       for (int tile = 0; tile < rows.tiles(); tile++)
-        add_tile_(rows, tile, TileOrder::in_turn, scaled, work, all);
+        tiles_.add_tile(rows, tile, TileOrder::in_turn, scaled, work, all);
     });
   }
 
@@ -130,9 +128,9 @@ class Attention {
       const QueryRows rows = rows_of(item);
       if (tile >= rows.tiles()) return;
       float* scaled = memory + each * thread;
-      kernels_.scale_queries(rows, scale_, scaled);
-      add_tile_(rows, tile, TileOrder::alone, scaled, scaled + queries_floats_,
-                part(item, tile, rows));
+      tiles_.scale_queries(rows, scale_, scaled);
+      tiles_.add_tile(rows, tile, TileOrder::alone, scaled, scaled + queries_floats_,
+                      part(item, tile, rows));
     });
     pool().run(items(), [&](std::int64_t item, int) {
       const QueryRows rows = rows_of(item);
@@ -156,8 +154,7 @@ class Attention {
   const float* queries_;
   float* out_;
   const AttentionKernels& kernels_;
-  const int dtype_;
-  std::decay_t<decltype(AttentionKernels::add_tile[0])> add_tile_;
+  const TileKernels& tiles_;
   const float scale_;
   const std::size_t wanted_items_;
   const std::vector<RowBlock> blocks_;

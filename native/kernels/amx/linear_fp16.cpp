@@ -25,45 +25,6 @@ bool is_large(const LinearWeight& weight) {
   return std::int64_t{weight.n} * weight.padded_k >= kLarge;
 }
 
-// What the tiles of sums belong to: two tiles of rows; or one, with this panel or the one after it.
-enum class Sums { one, one_of_second_panel, two };
-
-template <Sums sums>
-void multiply_tiles() {
-  if constexpr (sums == Sums::one_of_second_panel) {
-    _tile_dpbf16ps(2, 4, 6);
-    _tile_dpbf16ps(3, 4, 7);
-  } else {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-  }
-  if constexpr (sums == Sums::two) {
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  }
-}
-
-// Adds the three products of a step. x: high rows, and after `line` bytes low rows; `lower`: from a
-// tile of rows to the next.
-template <Sums sums>
-void multiply_split(const char* x, int line, std::size_t lower, const char* weights) {
-  const auto load_rows = [&](const char* from) {
-    _tile_loadd(4, from, kStep);
-    if constexpr (sums == Sums::two) _tile_loadd(5, from + lower, kStep);
-  };
-  const auto load_weights = [](const char* from) {
-    _tile_loadd(6, from, kWeightsStride);
-    _tile_loadd(7, from + kStep, kWeightsStride);
-  };
-  load_weights(weights);
-  load_rows(x + line);
-  multiply_tiles<sums>();
-  load_rows(x);
-  multiply_tiles<sums>();
-  load_weights(weights + kStepWeights);
-  multiply_tiles<sums>();
-}
-
 // Two tiles of rows, as a unit of chunk.hpp. The first one splits the weights for those that follow,
 // each step while the one before is multiplied.
 class SplitTilePair {
@@ -115,7 +76,7 @@ class SplitTilePair {
 
   template <bool Lower>
   void multiply_step(const UnitRows& rows, int step) {
-    multiply_split<Lower ? Sums::two : Sums::one>(rows.first + step * rows.step_bytes,
+    multiply_split<Lower ? SumTiles::two : SumTiles::one>(rows.first + step * rows.step_bytes,
                                                   rows.step_bytes / 2, rows.tile_stride,
                                                   split_ + step * kSplitBytes);
   }
@@ -166,9 +127,9 @@ class FewRows {
       if (step + 1 < steps_)
         for (int p = 0; p < Panels; p++)
           split_weights(weights + p * panel_bytes_, split_[(step + 1) % 2][p], ahead[p]);
-      multiply_split<Sums::one>(x, line, 0, split_[step % 2][0]);
+      multiply_split<SumTiles::one>(x, line, 0, split_[step % 2][0]);
       if constexpr (Panels == 2)
-        multiply_split<Sums::one_of_second_panel>(x, line, 0, split_[step % 2][1]);
+        multiply_split<SumTiles::one_of_second_panel>(x, line, 0, split_[step % 2][1]);
     }
     end_sums<Panels == 2>(sums);
   }

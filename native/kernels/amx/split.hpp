@@ -30,12 +30,9 @@ inline __m512 high_of(__m512 x) {
 struct Split {
   __m512 high, low;
 
-  explicit Split(const std::uint16_t* numbers) {
-    const __m512 x =
-        _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers)));
-    high = high_of(x);
-    low = _mm512_sub_ps(x, high);
-  }
+  explicit Split(__m512 x) : high(high_of(x)), low(_mm512_sub_ps(x, high)) {}
+  explicit Split(const std::uint16_t* numbers)
+      : Split(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers)))) {}
 };
 
 // Numbers of no more than eight bits as bfloat16, in pairs.
@@ -51,6 +48,48 @@ inline void widen_pair(const char* numbers, __m512 (&wide)[2]) {
   const __m512i both = _mm512_set1_epi32(bits);
   wide[0] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
   wide[1] = _mm512_castsi512_ps(upper_halves(both));
+}
+
+// What the tiles of sums belong to: two tiles of rows; or one, with this panel or the one after it.
+enum class SumTiles { one, one_of_second_panel, two };
+
+template <SumTiles sums>
+void multiply_tiles() {
+  if constexpr (sums == SumTiles::one_of_second_panel) {
+    _tile_dpbf16ps(2, 4, 6);
+    _tile_dpbf16ps(3, 4, 7);
+  } else {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+  }
+  if constexpr (sums == SumTiles::two) {
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+}
+
+// Adds the products of a step that count. x: high rows, and after each `line` bytes lower ones;
+// `lower`: from a tile of rows to the next.
+template <SumTiles sums, int parts = 2>
+void multiply_split(const char* x, int line, std::size_t lower, const char* weights) {
+  const auto load_rows = [&](const char* from) {
+    _tile_loadd(4, from, kStep);
+    if constexpr (sums == SumTiles::two) _tile_loadd(5, from + lower, kStep);
+  };
+  const auto load_weights = [](const char* from) {
+    _tile_loadd(6, from, kWeightsStride);
+    _tile_loadd(7, from + kStep, kWeightsStride);
+  };
+#pragma GCC unroll 3
+  for (int j = 0; j < parts; j++) {
+    load_weights(weights + j * kStepWeights);
+#pragma GCC unroll 3
+    for (int i = parts - 1 - j; i >= 0; i--) {
+      const bool in_hand = j > 0 && j == parts - 1;
+      if (!in_hand) load_rows(x + i * line);
+      multiply_tiles<sums>();
+    }
+  }
 }
 
 // A step of a panel, [k][32] of float16, into [k / 2][32][2] of bfloat16: high, then low weights.
@@ -116,28 +155,34 @@ void multiply_row(const char* row, const char* panel, std::size_t panel_bytes, i
     _mm512_store_ps(sums + v / 2 * sums_stride + v % 2 * kVector, totals[v]);
 }
 
-// [k] into lines of 32 bfloat16 numbers, by turns high and low ones, padded with zeros. A number
-// beyond the largest of bfloat16 becomes the one NaN.
-inline void split_row(const float* row, int k, int padded_k, char* lines) {
+inline __m512 widen(__m256i numbers) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(numbers), 16));
+}
+
+// Sixteen factors of a row into bfloat16 numbers, high ones and `apart` bytes after them low ones. What
+// is beyond the largest of bfloat16 becomes the one NaN.
+inline void split_factors(__m512 x, char* to, int apart) {
   const __m512 smallest = _mm512_set1_ps(0x1p-90f), largest = _mm512_set1_ps(0x1.fep127f);
-  const auto kept = [&](__m512 x) {
-    const __mmask16 large = _mm512_cmp_ps_mask(_mm512_abs_ps(x), smallest, _CMP_GE_OQ);
-    return _mm512_maskz_mov_ps(large, x);
+  const auto kept = [&](__m512 some) {
+    const __mmask16 large = _mm512_cmp_ps_mask(_mm512_abs_ps(some), smallest, _CMP_GE_OQ);
+    return _mm512_maskz_mov_ps(large, some);
   };
+  const __mmask16 sound = _mm512_cmp_ps_mask(_mm512_abs_ps(x), largest, _CMP_LE_OQ);
+  const __m512 nan = _mm512_set1_ps(__builtin_nanf(""));
+  const __m256i high = (__m256i)_mm512_cvtneps_pbh(_mm512_mask_mov_ps(nan, sound, kept(x)));
+  const __m512 left = _mm512_maskz_sub_ps(sound, kept(x), widen(high));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(to), high);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(to + apart),
+                     (__m256i)_mm512_cvtneps_pbh(kept(left)));
+}
+
+// [k] into lines of 32 bfloat16 numbers, by turns high and low ones, padded with zeros.
+inline void split_row(const float* row, int k, int padded_k, char* lines) {
   for (int i = 0; i < padded_k; i += kVector) {
     const int count = k - i;
     const __mmask16 mask = count >= kVector ? 0xffff : count > 0 ? (1u << count) - 1 : 0;
-    const __m512 x = _mm512_maskz_loadu_ps(mask, row + i);
-    const __mmask16 sound = _mm512_cmp_ps_mask(_mm512_abs_ps(x), largest, _CMP_LE_OQ);
-    const __m512 nan = _mm512_set1_ps(__builtin_nanf(""));
-    const __m256i high = (__m256i)_mm512_cvtneps_pbh(_mm512_mask_mov_ps(nan, sound, kept(x)));
-    const __m512 widened =
-        _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
-    const __m512 left = _mm512_maskz_sub_ps(sound, kept(x), widened);
-    const __m256i low = (__m256i)_mm512_cvtneps_pbh(kept(left));
-    char* line = lines + i / kStepNumbers * 2 * kStep + i % kStepNumbers * 2;
-    _mm256_store_si256(reinterpret_cast<__m256i*>(line), high);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(line + kStep), low);
+    split_factors(_mm512_maskz_loadu_ps(mask, row + i),
+                  lines + i / kStepNumbers * 2 * kStep + i % kStepNumbers * 2, kStep);
   }
 }
 

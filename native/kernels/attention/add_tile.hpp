@@ -23,7 +23,9 @@ void add_tile_of(const Tile<Element>& tile, TileOrder order, const float* scaled
   if (tile.count - tile.first_row > kMaxRows) {
     share(tile, first, ended, scaled, scores, panel, own, so_far);
   } else {
-    stream(tile, scaled, scores, first ? so_far : own);
+    const int row = tile.first_row;
+    stream(tile, row, tile.count - row, scaled + std::size_t(row) * tile.head_dim, scores,
+           first ? so_far : own);
     if (!first) combine(rows, tile.index, so_far, own);
     finish_rows(rows, tile.first_row, ended, so_far);
   }

@@ -2,6 +2,8 @@
 // Knows dtypes and orders of summation; knows nothing of rows, tiles or memory.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/attention.hpp"
 #include "lanes/lanes.hpp"
 
@@ -43,13 +45,42 @@ inline void for_vectors(int width, const Body& body) {
 
 inline int max_of(int a, int b) { return a > b ? a : b; }
 
-// Whether both factors of a product are bfloat16 numbers (small integers are), summed in pairs.
+// How products are summed: one after another; or in pairs, where both factors are bfloat16 numbers
+// (small integers are) or sums of some: of two or three parts, the high ones first.
+enum class Terms { single, paired, in_two_parts, in_three_parts };
 template <class Element>
-constexpr bool kPaired = false;
+constexpr Terms kTerms = Terms::single;
 template <>
-constexpr bool kPaired<Bf16> = true;
+constexpr Terms kTerms<Bf16> = Terms::paired;
 template <>
-constexpr bool kPaired<Int8> = true;
+constexpr Terms kTerms<Int8> = Terms::paired;
+
+constexpr int number_of_parts(Terms terms) {
+  return terms == Terms::in_three_parts ? 3 : terms == Terms::in_two_parts ? 2 : 1;
+}
+template <class Element>
+constexpr int kParts = number_of_parts(kTerms<Element>);
+
+template <int parts>
+struct InParts {
+  F at[parts];
+};
+
+// Calls body(i, j) for the parts i of a row's factor and j of a number of the cache whose products
+// count, in their order. Those that are left out are as small as what the last parts leave out.
+template <int parts, class Body>
+inline void for_products(const Body& body) {
+#pragma GCC unroll 3
+  for (int j = 0; j < parts; j++)
+#pragma GCC unroll 3
+    for (int i = parts - 1 - j; i >= 0; i--) body(i, j);
+}
+constexpr int products_of(int parts) { return parts * (parts + 1) / 2; }
+
+template <int parts>
+struct ProductSums {
+  F at[products_of(parts)];
+};
 
 inline F round_bf16(F v) {
   alignas(64) std::uint16_t bits[16];
@@ -62,45 +93,82 @@ inline F round_factor(F v) {
   return where_below(abs(rounded), set(kLeastBf16), zero(), rounded);
 }
 
-// Sums in registers, [row][vector].
-template <int kRows, int kVectors>
-struct Sums {
-  F at[kRows][kVectors];
+inline void clear(F& sum) { sum = zero(); }
+template <int parts>
+inline void clear(ProductSums<parts>& sums) {
+  for (F& sum : sums.at) sum = zero();
+}
 
-  void clear() {
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; r++)
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; v++) at[r][v] = zero();
+// A factor of a row in all lanes; its parts lie `apart`.
+template <Terms terms>
+inline auto factor(const float* number, int apart) {
+  constexpr int parts = number_of_parts(terms);
+  if constexpr (parts == 1) {
+    return set(*number);
+  } else {
+    InParts<parts> factor;
+#pragma GCC unroll 3
+    for (int i = 0; i < parts; i++) factor.at[i] = set(number[i * apart]);
+    return factor;
   }
-  void add_each(const Sums& other) {
+}
+
+inline void add_product(F& sum, F factor, F number) { sum = fma(factor, number, sum); }
+template <int parts>
+inline void add_product(ProductSums<parts>& sums, const InParts<parts>& factor,
+                        const InParts<parts>& number) {
+  F* sum = sums.at;
+  for_products<parts>([&](int i, int j) {
+    add_product(*sum, factor.at[i], number.at[j]);
+    sum++;
+  });
+}
+
+inline void add_pairs(F& sum, F even, F odd) { sum = add(sum, add(even, odd)); }
+template <int parts>
+inline void add_pairs(F& sum, const ProductSums<parts>& even, const ProductSums<parts>& odd) {
+  for (int p = 0; p < products_of(parts); p++) add_pairs(sum, even.at[p], odd.at[p]);
+}
+
+// Sums in registers, [row][vector].
+template <int kRows, int kVectors, class Sum = F>
+struct Sums {
+  Sum at[kRows][kVectors];
+
+  template <class Body>
+  static void for_each(const Body& body) {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; r++)
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; v++) at[r][v] = add(at[r][v], other.at[r][v]);
+      for (int v = 0; v < kVectors; v++) body(r, v);
+  }
+  void clear() {
+    for_each([&](int r, int v) { HOMERUN_ISA::clear(at[r][v]); });
   }
 };
 
-// Calls add_product(sums, i) for i in [begin, end), one after another; or, if `paired`, in the
-// order that TDPBF16PS has: of every kPairedTerms terms, counted from 0, first the even and the odd ones
-// are summed from 0, each in their order, then these two, and that is added to the sums before.
+// Calls add_products(sums, i) for i in [begin, end), one after another; or in the order that
+// TDPBF16PS has: of every kPairedTerms terms, counted from 0, first the even and the odd ones are
+// summed from 0, each in their order, then these two, and that is added to the sums before. In parts
+// each product of a term's is summed so, and then they are added one after another.
 // `begin` is a multiple of kPairedTerms then. A term that is missing counts as 0, or not at all: no
 // sum is ever -0, so this is the same.
-template <bool paired, class AnySums, class AddProduct>
-inline void accumulate(AnySums& sums, int begin, int end, const AddProduct& add_product) {
-  if constexpr (paired) {
+template <Terms terms, int kRows, int kVectors, class AddProducts>
+inline void accumulate(Sums<kRows, kVectors>& sums, int begin, int end,
+                       const AddProducts& add_products) {
+  if constexpr (terms == Terms::single) {
+    for (int i = begin; i < end; i++) add_products(sums, i);
+  } else {
+    using Sum = std::conditional_t<terms == Terms::paired, F, ProductSums<number_of_parts(terms)>>;
     for (int first = begin; first < end; first += kPairedTerms) {
       const int stop = smaller(first + kPairedTerms, end);
-      AnySums even, odd;
+      Sums<kRows, kVectors, Sum> even, odd;
       even.clear();
-      for (int i = first; i < stop; i += 2) add_product(even, i);
+      for (int i = first; i < stop; i += 2) add_products(even, i);
       odd.clear();
-      for (int i = first + 1; i < stop; i += 2) add_product(odd, i);
-      even.add_each(odd);
-      sums.add_each(even);
+      for (int i = first + 1; i < stop; i += 2) add_products(odd, i);
+      sums.for_each([&](int r, int v) { add_pairs(sums.at[r][v], even.at[r][v], odd.at[r][v]); });
     }
-  } else {
-    for (int i = begin; i < end; i++) add_product(sums, i);
   }
 }
 

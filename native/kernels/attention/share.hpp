@@ -22,11 +22,11 @@ constexpr int kSharedLanes = 16 * kSharedVectors;
 static_assert(kTileBlocks % kSharedVectors == 0);
 
 // scores[row][kSharedLanes] of as many keys: panel [head_dim][kSharedLanes].
-template <int kRows, bool paired>
+template <int kRows, Terms terms>
 void score_panel(const float* queries, int head_dim, const float* panel, float* scores) {
   Sums<kRows, kSharedVectors> sums;
   sums.clear();
-  accumulate<paired>(sums, 0, head_dim, [&](auto& some, int d) {
+  accumulate<terms>(sums, 0, head_dim, [&](auto& some, int d) {
     F column[kSharedVectors];
 #pragma GCC unroll 8
     for (int v = 0; v < kSharedVectors; v++) column[v] = load(panel + d * kSharedLanes + v * 16);
@@ -64,7 +64,7 @@ struct SharedRows {
 
 // output = output · decay + (Σ weight · value over the visible positions) · share, for the features
 // of panel [position][kSharedLanes].
-template <int kRows, bool paired>
+template <int kRows, Terms terms>
 void add_panel(const SharedRows& rows, const float* panel) {
   Sums<kRows, kSharedVectors> sums;
   sums.clear();
@@ -84,8 +84,8 @@ void add_panel(const SharedRows& rows, const float* panel) {
       }
     };
   };
-  accumulate<paired>(sums, 0, rows.common, adding([](int, int) { return true; }));
-  accumulate<paired>(sums, rows.common, rows.visible[kRows - 1],
+  accumulate<terms>(sums, 0, rows.common, adding([](int, int) { return true; }));
+  accumulate<terms>(sums, rows.common, rows.visible[kRows - 1],
                      adding([&](int r, int position) { return position < rows.visible[r]; }));
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; r++) {
@@ -116,7 +116,7 @@ inline std::size_t panel_floats(int head_dim) {
 template <class Element>
 void share(const Tile<Element>& tile, bool first, int ended, const float* scaled, float* scores,
            float* panel, Contribution own, Contribution so_far) {
-  constexpr bool paired = kPaired<Element>;
+  constexpr Terms terms = kTerms<Element>;
   const int head_dim = tile.head_dim, count = tile.count;
   const auto for_groups = [&](const auto& body) {
     for (int row = tile.first_row; row < count; row += kSharedRows)
@@ -149,7 +149,7 @@ void share(const Tile<Element>& tile, bool first, int ended, const float* scaled
         for (int d = b / kSharedVectors * 16; d < head_dim; d += step)
           for (int r = 0; r < kRows && row + r < ended; r++)
             __builtin_prefetch(tile.rows.out_of(row + r) + d, 1, kIntoL2);
-        score_panel<kRows, paired>(scaled + row * head_dim, head_dim,
+        score_panel<kRows, terms>(scaled + row * head_dim, head_dim,
                                    panel + (b - begin) * kBlock * head_dim,
                                    scores + row * kPositionTile + b * kBlock);
       }
@@ -190,7 +190,7 @@ void share(const Tile<Element>& tile, bool first, int ended, const float* scaled
                            tile.rows,
                            row,
                            d};
-      add_panel<kRows, paired>(now, panel);
+      add_panel<kRows, terms>(now, panel);
     });
   }
 }

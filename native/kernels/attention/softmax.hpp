@@ -14,6 +14,14 @@ inline void for_positions(int visible, const Body& body) {
   if (rest) body(whole, rest);
 }
 
+// 2^x for x <= 0. Where products are in pairs never below kLeastBf16, and no better than factors.
+template <class Element>
+inline F power(F x) {
+  if constexpr (kTerms<Element> == Terms::single) return exp2(x);
+  if constexpr (kTerms<Element> == Terms::in_three_parts) return exp2(max(set(-55.0f), x));
+  return rough_exp2(x);
+}
+
 // Turns a row's scores of a tile, as its products give them, into weights 2^(score - maximum), and
 // gives the maximum and the sum of all weights. scores_at(i) is where those of positions 16 · i …
 // are; their weights, as values want them but for rounding, go to write(i, weights).
@@ -36,7 +44,7 @@ inline void weights_of_row(const Tile<Element>& tile, int visible, float& maximu
   for_positions(visible, [&](int i, int n) {
     const F below = sub(score(i, n), top);
     const auto seen = [n](F some) { return n == 16 ? some : keep_first(some, n, zero()); };
-    const F weight = seen(kPaired<Element> ? rough_exp2(below) : exp2(below));
+    const F weight = seen(power<Element>(below));
     sums = add(sums, weight);
     if constexpr (std::is_same_v<Element, Int8>) {
       write(i, seen(mul(weight, load(tile.scales(i) + kBlock))));
@@ -47,14 +55,22 @@ inline void weights_of_row(const Tile<Element>& tile, int visible, float& maximu
   total = sum(sums);
 }
 
-// The same in place, as floats.
+// The same in place, as floats; low parts behind high ones.
 template <class Element>
 inline void weights_in_place(const Tile<Element>& tile, float* scores, int visible,
                              float& maximum_out, float& total) {
   weights_of_row(
       tile, visible, maximum_out, total, [&](int i) { return scores + i * 16; },
       [&](int i, F weight) {
-        store(scores + i * 16, kPaired<Element> ? round_bf16(weight) : weight);
+        float* to = scores + i * 16;
+        if constexpr (kParts<Element> == 1) {
+          store(to, kTerms<Element> == Terms::single ? weight : round_bf16(weight));
+        } else {
+          for (const F part : parts_of_weight(Element{}, weight).at) {
+            store(to, part);
+            to += kPositionTile;
+          }
+        }
       });
 }
 

@@ -63,6 +63,25 @@ inline int first_seeing(const QueryRows& rows, int tile) {
   return smaller(token, rows.tokens) * rows.sharing;
 }
 
+// Calls body(row, queries) for every row. The heads of a token are a short piece of a long row,
+// which the processor does not foresee: they are asked for some tokens before.
+template <class Body>
+inline void for_queries(const QueryRows& rows, const Body& body) {
+  constexpr int kTokensAhead = 8;
+  const int head_dim = rows.cache.head_dim;
+  for (int token = 0; token < rows.tokens; token++) {
+    const float* queries = rows.queries + token * rows.stride;
+    for (int head = 0; head < rows.sharing; head++, queries += head_dim) {
+      for (int d = 0; d < head_dim; d += kBlock)
+        __builtin_prefetch(queries + kTokensAhead * rows.stride + d);
+      body(token * rows.sharing + head, queries);
+    }
+  }
+}
+
+// What of a tile is read first, keys or values.
+enum class Reading { keys_first, values_first };
+
 // What a tile's kernel is given: the rows that see the tile, and its blocks of the cache.
 template <class Element>
 struct Tile {
@@ -73,7 +92,7 @@ struct Tile {
   int blocks;
   TileBlocks<Element> keys, values;  // each followed by what is read after it
 
-  static Tile of(const QueryRows& rows, int tile) {
+  static Tile of(const QueryRows& rows, int tile, Reading reading = Reading::keys_first) {
     const int count = rows.rows();
     const auto blocks_of = [&](int some_tile) {
       return parts_of(rows.visible(count - 1, some_tile), kBlock);
@@ -82,15 +101,17 @@ struct Tile {
     const int next = tile + 1 < rows.tiles() ? tile + 1 : tile;
     const TileOf keys_now{rows.cache.keys, tile, blocks};
     const TileOf values_now{rows.cache.values, tile, blocks};
-    const TileOf keys_next{rows.cache.keys, next, blocks_of(next)};
+    const bool keys_first = reading == Reading::keys_first;
+    const TileOf first_next{keys_first ? rows.cache.keys : rows.cache.values, next,
+                            blocks_of(next)};
     return {rows,
             tile,
             first_seeing(rows, tile),
             count,
             rows.cache.head_dim,
             blocks,
-            TileBlocks<Element>(rows, keys_now, values_now),
-            TileBlocks<Element>(rows, values_now, keys_next)};
+            TileBlocks<Element>(rows, keys_now, keys_first ? values_now : first_next),
+            TileBlocks<Element>(rows, values_now, keys_first ? first_next : keys_now)};
   }
   int visible(int row) const { return rows.visible(row, index); }
   int blocks_seen(int row) const { return parts_of(visible(row), kBlock); }
