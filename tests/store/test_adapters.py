@@ -4,6 +4,9 @@ import errno
 import os
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -150,6 +153,30 @@ def test_a_deleted_one_goes_at_once_and_its_files_with_the_last_user(
     assert adapter.weights_path.read_bytes() == b"in use"
     second.close()
     assert files(store, tmp_path) == set()
+
+
+def test_a_look_for_garbage_keeps_nobody_from_a_file(
+    store: AdapterStore, monkeypatch: pytest.MonkeyPatch
+):
+    adapter = ready(store)
+    looking, go_on = threading.Event(), threading.Event()
+    is_named = store._is_named
+
+    def slowly(name: str) -> bool:
+        looking.set()
+        assert go_on.wait(10)
+        return is_named(name)
+
+    with ThreadPoolExecutor(2) as pool, monkeypatch.context() as patched:
+        patched.setattr(store, "_is_named", slowly)
+        sweep = pool.submit(store.sweep)
+        assert looking.wait(10)
+        patched.setattr(store, "_is_named", is_named)
+        holding = pool.submit(store.hold, adapter)
+        time.sleep(0.05)
+        go_on.set()
+        sweep.result()
+        holding.result().close()
 
 
 def test_another_process_keeps_files_too(store: AdapterStore, tmp_path: Path):

@@ -105,16 +105,15 @@ class AdapterFiles:
         return NewFile(self._root)
 
     def hold(self, name: str) -> int | None:
-        """An open descriptor that keeps the file; None if it is gone or about to be."""
+        """An open descriptor that keeps the file, unless no row names it; None if it is gone.
+
+        Waits for whoever has locked it for a moment: to look whether it is garbage, or to share it.
+        """
         try:
             descriptor = os.open(self._root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
         return descriptor
 
     def names(self) -> list[str]:
