@@ -42,7 +42,7 @@ void fill(AttentionKernels& kernels) {
   const auto set = [&](DType dtype, auto element) {
     using Element = decltype(element);
     const int i = static_cast<int>(dtype);
-    kernels.tiles[i] = kernels.wide[i] = {kRowsPerItem, scale_queries<Element>, query_floats,
+    kernels.narrow[i] = kernels.wide[i] = {kRowsPerItem, scale_queries<Element>, query_floats,
                                           add_tile<Element>, scratch_of_lanes};
     kernels.rotate_and_store[i] = rotate_and_store<Element>;
   };

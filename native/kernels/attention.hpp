@@ -96,10 +96,9 @@ struct AttentionKernels {
   // Heads of at most so many features are narrow.
   static constexpr int kNarrow = 64;
 
-  TileKernels tiles[4];  // by the cache's dtype
-  TileKernels wide[4];   // likewise, of heads that are not narrow
+  TileKernels narrow[4], wide[4];  // by the cache's dtype
   const TileKernels& tiles_of(const CacheLayer& cache) const {
-    return (cache.head_dim > kNarrow ? wide : tiles)[static_cast<int>(cache.dtype)];
+    return (cache.head_dim > kNarrow ? wide : narrow)[static_cast<int>(cache.dtype)];
   }
   // so_far = that of the tiles before `tile`, combined with that of `tile`, which is overwritten.
   void (*combine)(const QueryRows& rows, int tile, Contribution so_far, Contribution next);

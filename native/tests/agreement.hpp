@@ -40,8 +40,8 @@ struct Case {
   std::function<void(Record&)> run;
   // Products with bfloat16 are summed in the order of the instruction on avx512_bf16 and amx; on amx
   // also those with large float16 matrices, and attention of wide heads over float16 and float32
-  // caches: there results are near those of the others, and this is
-  // the largest difference of numbers up to 1, in proportion beyond. 0: the same bytes.
+  // caches: there results are near those of the others, and this is the largest difference of numbers
+  // up to 1, in proportion beyond. 0: the same bytes.
   float tolerance = 0;
   bool only_amx = false;  // the tolerance holds for amx alone
 };

@@ -159,20 +159,26 @@ def test_a_look_for_garbage_keeps_nobody_from_a_file(
     store: AdapterStore, monkeypatch: pytest.MonkeyPatch
 ):
     adapter = ready(store)
-    looking, go_on = threading.Event(), threading.Event()
-    is_named = store._is_named
+    looking, wanting, go_on = threading.Event(), threading.Event(), threading.Event()
+    is_named, hold = store._is_named, store._files.hold
 
     def slowly(name: str) -> bool:
         looking.set()
         assert go_on.wait(10)
         return is_named(name)
 
+    def wanted(name: str) -> int | None:
+        wanting.set()
+        return hold(name)
+
     with ThreadPoolExecutor(2) as pool, monkeypatch.context() as patched:
         patched.setattr(store, "_is_named", slowly)
         sweep = pool.submit(store.sweep)
         assert looking.wait(10)
         patched.setattr(store, "_is_named", is_named)
+        patched.setattr(store._files, "hold", wanted)
         holding = pool.submit(store.hold, adapter)
+        assert wanting.wait(10)
         time.sleep(0.05)
         go_on.set()
         sweep.result()

@@ -1,14 +1,14 @@
-// Attention on AMX tiles: over bfloat16 and int8 caches, and over float16 and float32 ones whose heads
-// are wide, for more rows than read the cache directly. The lanes of attention/ give the same bytes:
-// their sums in pairs follow the instruction's order.
+// Attention on AMX tiles: over bfloat16 and int8 caches, and over float16 and float32 ones whose
+// heads are wide, for more rows than read the cache directly. The lanes of attention/ give the same
+// bytes: their sums in pairs follow the instruction's order.
 //
 // A float16 number is the sum of two bfloat16 numbers, a float32 number of three: three products are
-// one of the first, six of the second. Narrow heads of these stay with the instruction set before this
-// one, so that small models answer with the same bytes everywhere.
+// one of the first, six of the second. Narrow heads of these stay with the instruction set before
+// this one, so that small models answer with the same bytes everywhere.
 //
-// Keys and values of a tile are copied into panels as products with weights want them; then groups of
-// 32 rows go through scores, weights and outputs, which stay in the L1 cache.
-#include "kernels/amx/attention_numbers.hpp"
+// Keys and values of a tile are copied into panels as products with weights want them; then groups
+// of 32 rows go through scores, weights and outputs, which stay in the L1 cache.
+#include "kernels/amx/attention_numbers.hpp"  // first: attention/ reads numbers in parts with it
 #include "kernels/attention/add_tile.hpp"
 #include "kernels/parts.hpp"
 
@@ -58,7 +58,7 @@ void widen_queries(const void* scaled, int row, int head_dim, float* to) {
       const char* from = static_cast<const char*>(scaled) +
                          query_offset<Element>(row, d, head_dim) + part * kTileBytes;
       store_some(to + part * head_dim + d,
-                 F{widen(_mm256_load_si256(reinterpret_cast<const __m256i*>(from)))}, n);
+                 widen_bf16(_mm256_load_si256(reinterpret_cast<const __m256i*>(from))), n);
     });
 }
 
@@ -105,11 +105,15 @@ struct Memory {
   }
 };
 
+// Values are read first, to see whether they are finite, if they might not be.
+template <class Element>
+constexpr bool kValuesFirst = !std::is_same_v<Element, Int8>;
+
 // Whether all values that some row sees are finite. If not, rows that do not see them must not meet
 // them, not even with a weight of 0.
 template <class Element>
 bool all_finite(const Tile<Element>& tile) {
-  if constexpr (std::is_same_v<Element, Int8>) {
+  if constexpr (!kValuesFirst<Element>) {
     return true;
   } else {
     const int head_dim = tile.head_dim, visible = tile.visible(tile.count - 1);
@@ -175,9 +179,14 @@ class Panels {
   char* pack_values(int d) const {
     const int head_dim = tile_.head_dim, visible = tile_.visible(tile_.count - 1);
     char* const panel = values_at(d);
+    const Blocks<Element> values{tile_.values.at, tile_.blocks};
     for (int position = 0; position < whole_steps(visible); position += 2) {
-      const Element* even =
-          tile_.values.at[position / kBlock] + position % kBlock * head_dim + d;
+      const int block = position / kBlock, offset = position % kBlock * head_dim + d;
+      if (!kValuesFirst<Element>) {
+        values.expect(block, offset);
+        values.expect(block, offset + head_dim);
+      }
+      const Element* even = values.at[block] + offset;
       const auto features = [&](int some) { return some < visible ? head_dim - d : 0; };
       store_positions(even, features(position), even + head_dim, features(position + 1),
                       panel + pair_offset<Element>(position));
@@ -266,7 +275,8 @@ class Group {
   const int row_, end_, first_, steps_;
 };
 
-// The rows that see a tile, by lanes.
+// The rows that see a tile, by lanes: few, or many where a value is not finite, which is so rare that
+// reading the tile for every few of them does not matter.
 template <class Element>
 void add_tile_by_lanes(const Tile<Element>& tile, bool first, int ended, const void* scaled,
                        float* scratch, Contribution so_far) {
@@ -289,8 +299,9 @@ template <class Element>
 void add_tile(const QueryRows& rows, int index, TileOrder order, const void* scaled,
               float* scratch, Contribution so_far) {
   const bool few = rows.rows() - first_seeing(rows, index) <= kMaxRowsFor<Element>;
-  const auto tile =
-      Tile<Element>::of(rows, index, few ? Reading::keys_first : Reading::values_first);
+  const bool values_first = kValuesFirst<Element> && !few;
+  const auto tile = Tile<Element>::of(
+      rows, index, values_first ? Reading::values_first : Reading::keys_first);
   const Memory memory = Memory::in<Element>(scratch, tile.head_dim, tile.count);
   const bool first = order == TileOrder::alone || index == 0;
   const int ended = order == TileOrder::alone ? 0 : first_seeing(rows, index + 1);
@@ -327,8 +338,8 @@ constexpr TileKernels kTileKernels = {kRowsPerItem, scale_queries<Element>, quer
 
 void fill(AttentionKernels& kernels) {
   const auto at = [](DType dtype) { return static_cast<int>(dtype); };
-  kernels.tiles[at(DType::bf16)] = kernels.wide[at(DType::bf16)] = kTileKernels<Bf16>;
-  kernels.tiles[at(DType::int8)] = kernels.wide[at(DType::int8)] = kTileKernels<Int8>;
+  kernels.narrow[at(DType::bf16)] = kernels.wide[at(DType::bf16)] = kTileKernels<Bf16>;
+  kernels.narrow[at(DType::int8)] = kernels.wide[at(DType::int8)] = kTileKernels<Int8>;
   kernels.wide[at(DType::fp16)] = kTileKernels<SplitFp16>;
   kernels.wide[at(DType::fp32)] = kTileKernels<SplitFp32>;
 }

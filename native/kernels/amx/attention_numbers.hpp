@@ -148,7 +148,7 @@ void store_positions(const Element* even, int n, const Element* odd, int n_odd, 
   }
 }
 
-inline F rounded(F x) { return {widen((__m256i)_mm512_cvtneps_pbh(x.v))}; }
+inline F rounded(F x) { return widen_bf16((__m256i)_mm512_cvtneps_pbh(x.v)); }
 
 // Weights are 0 or at least kLeastBf16. With float16, whose last place is 2^-24 at least, nothing of
 // them is too small.

@@ -76,9 +76,9 @@ class SplitTilePair {
 
   template <bool Lower>
   void multiply_step(const UnitRows& rows, int step) {
-    multiply_split<Lower ? SumTiles::two : SumTiles::one>(rows.first + step * rows.step_bytes,
-                                                  rows.step_bytes / 2, rows.tile_stride,
-                                                  split_ + step * kSplitBytes);
+    multiply_split<Lower ? SumTiles::two : SumTiles::one>(
+        rows.first + step * rows.step_bytes, rows.step_bytes / 2, rows.tile_stride,
+        split_ + step * kSplitBytes);
   }
 
   static constexpr int kPart = 256;  // what it splits into stays in the L1 cache

@@ -1,10 +1,12 @@
-// Numbers as sums of two bfloat16 numbers, a high and a low one, and products of such sums without
-// tiles. Of activations nothing below 2^-90 is kept, and float16 weights are multiples of 2^-24: so
-// no sum is denormal, which tiles would flush to zero and ordinary registers would not.
+// Numbers as sums of bfloat16 numbers, and products of such sums: with tiles, of two parts or three,
+// and of rows with float16 weights without. Of activations nothing below 2^-90 is kept, and float16
+// weights are multiples of 2^-24: so no sum is denormal, which tiles would flush to zero and ordinary
+// registers would not.
 #pragma once
 
 #include "kernels/amx/tiles.hpp"
 #include "kernels/streams.hpp"
+#include "lanes/lanes.hpp"
 
 namespace homerun::amx {
 namespace {
@@ -15,7 +17,7 @@ constexpr int kVector = 16;
 constexpr int kStepNumbers = 32;                           // of K
 constexpr int kStepPairs = kStepWeights / kWeightsStride;  // of k
 constexpr int kSplitBytes = 2 * kStepWeights;  // of a step: its high weights, then its low ones
-// Few rows read from memory as fast as they compute: they ask so many bytes ahead, into the L1 cache.
+// Few rows read from memory as fast as they compute: they ask so many bytes ahead, into L1.
 constexpr int kFewRowsAhead = 1024;
 constexpr int kIntoL1 = 3;
 
@@ -26,7 +28,7 @@ inline __m512 high_of(__m512 x) {
   return _mm512_castsi512_ps(upper_halves(_mm512_castps_si512(x)));
 }
 
-// Sixteen float16 numbers.
+// Sixteen numbers: what bfloat16 keeps of them, and the rest, which of float16 is bfloat16 too.
 struct Split {
   __m512 high, low;
 
@@ -85,7 +87,7 @@ void multiply_split(const char* x, int line, std::size_t lower, const char* weig
     load_weights(weights + j * kStepWeights);
 #pragma GCC unroll 3
     for (int i = parts - 1 - j; i >= 0; i--) {
-      const bool in_hand = j > 0 && j == parts - 1;
+      const bool in_hand = j > 0 && j == parts - 1;  // the high rows: the products before had them
       if (!in_hand) load_rows(x + i * line);
       multiply_tiles<sums>();
     }
@@ -155,12 +157,8 @@ void multiply_row(const char* row, const char* panel, std::size_t panel_bytes, i
     _mm512_store_ps(sums + v / 2 * sums_stride + v % 2 * kVector, totals[v]);
 }
 
-inline __m512 widen(__m256i numbers) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(numbers), 16));
-}
-
-// Sixteen factors of a row into bfloat16 numbers, high ones and `apart` bytes after them low ones. What
-// is beyond the largest of bfloat16 becomes the one NaN.
+// Sixteen factors of a row into bfloat16 numbers, high ones and `apart` bytes after them low ones.
+// What is beyond the largest of bfloat16 becomes the one NaN.
 inline void split_factors(__m512 x, char* to, int apart) {
   const __m512 smallest = _mm512_set1_ps(0x1p-90f), largest = _mm512_set1_ps(0x1.fep127f);
   const auto kept = [&](__m512 some) {
@@ -170,7 +168,7 @@ inline void split_factors(__m512 x, char* to, int apart) {
   const __mmask16 sound = _mm512_cmp_ps_mask(_mm512_abs_ps(x), largest, _CMP_LE_OQ);
   const __m512 nan = _mm512_set1_ps(__builtin_nanf(""));
   const __m256i high = (__m256i)_mm512_cvtneps_pbh(_mm512_mask_mov_ps(nan, sound, kept(x)));
-  const __m512 left = _mm512_maskz_sub_ps(sound, kept(x), widen(high));
+  const __m512 left = _mm512_maskz_sub_ps(sound, kept(x), widen_bf16(high).v);
   _mm256_store_si256(reinterpret_cast<__m256i*>(to), high);
   _mm256_store_si256(reinterpret_cast<__m256i*>(to + apart),
                      (__m256i)_mm512_cvtneps_pbh(kept(left)));

@@ -150,7 +150,7 @@ struct Sums {
 // Calls add_products(sums, i) for i in [begin, end), one after another; or in the order that
 // TDPBF16PS has: of every kPairedTerms terms, counted from 0, first the even and the odd ones are
 // summed from 0, each in their order, then these two, and that is added to the sums before. In parts
-// each product of a term's is summed so, and then they are added one after another.
+// each of the products is summed so, and then they are added one after another.
 // `begin` is a multiple of kPairedTerms then. A term that is missing counts as 0, or not at all: no
 // sum is ever -0, so this is the same.
 template <Terms terms, int kRows, int kVectors, class AddProducts>

@@ -27,10 +27,10 @@ struct Int8Unit {
 
   static int part(int) { return 512; }
 
-  // Not inlined: in a large function GCC 12 keeps the sums in memory, which costs a third of the speed.
+  // Not inlined: in a large function GCC 12 keeps the sums in memory, a third slower.
   template <int rows = kRows>
-  [[gnu::noinline]] static void add(const UnitRows& from, const char* weights, int steps, bool first, char* sums,
-                  Ahead& ahead) {
+  [[gnu::noinline]] static void add(const UnitRows& from, const char* weights, int steps,
+                                    bool first, char* sums, Ahead& ahead) {
     if constexpr (rows > 1)
       if (from.rows < rows) return add<rows - 1>(from, weights, steps, first, sums, ahead);
     __m512i tile[rows][2];
