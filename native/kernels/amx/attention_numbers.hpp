@@ -62,13 +62,17 @@ inline InParts<2> read(const SplitFp16* p, int n) { return in_two_parts(load_fp1
 inline InParts<3> read(const SplitFp32* p) { return in_three_parts(load(&p->value)); }
 inline InParts<3> read(const SplitFp32* p, int n) { return in_three_parts(load(&p->value, n)); }
 
+// The first n of 32 numbers: all from 32 on, none below 1.
+inline __mmask32 first_of_32(int n) {
+  return n >= 32 ? ~__mmask32{0} : (__mmask32{1} << max_of(0, n)) - 1;
+}
+
 // 32 numbers likewise, as bfloat16.
 inline __m512i read_bf16(const Bf16* p, int n) {
-  return _mm512_maskz_loadu_epi16(n >= 32 ? ~__mmask32{0} : (__mmask32{1} << n) - 1, p);
+  return _mm512_maskz_loadu_epi16(first_of_32(n), p);
 }
 inline __m512i read_bf16(const Int8* p, int n) {
-  const __mmask32 first = n >= 32 ? ~__mmask32{0} : (__mmask32{1} << n) - 1;
-  const __m256i bytes = _mm256_maskz_loadu_epi8(first, p);
+  const __m256i bytes = _mm256_maskz_loadu_epi8(first_of_32(n), p);
   const auto widened = [](__m128i half) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(half)); };
   return (__m512i)_mm512_cvtne2ps_pbh(widened(_mm256_extracti128_si256(bytes, 1)),
                                       widened(_mm256_castsi256_si128(bytes)));
@@ -82,8 +86,7 @@ class Finite {
 
   void see(const Element* p, int n) {
     const int halves = n * int(sizeof(Element) / sizeof(Half));
-    const __mmask32 first = halves >= 32 ? ~__mmask32{0} : (__mmask32{1} << max_of(0, halves)) - 1;
-    const __m512i some = _mm512_maskz_loadu_epi16(first, p);
+    const __m512i some = _mm512_maskz_loadu_epi16(first_of_32(halves), p);
     largest_ = _mm512_max_epu16(largest_, _mm512_and_si512(some, magnitude_));
   }
   bool all() const {
@@ -148,6 +151,7 @@ void store_positions(const Element* even, int n, const Element* odd, int n_odd, 
   }
 }
 
+// As round_bf16, by the instruction.
 inline F rounded(F x) { return widen_bf16((__m256i)_mm512_cvtneps_pbh(x.v)); }
 
 // Weights are 0 or at least kLeastBf16. With float16, whose last place is 2^-24 at least, nothing of
@@ -204,17 +208,12 @@ void multiply(const char* tiles, std::size_t tile_stride, bool lower, const char
   char* to = reinterpret_cast<char*>(sums);
   // GCC 12 does not know that loads of tiles read memory: it could leave out what was stored.
   asm volatile("" : : : "memory");
+  Ahead nothing{panel, 0};
   const auto multiply_rows = [&](auto has_lower) {
     constexpr bool kLower = decltype(has_lower)::value;
     if constexpr (kParts<Element> > 1) {
-      begin_sums<kLower>(true, to);
-      for (int step = 0; step < steps; step++)
-        multiply_split<kLower ? SumTiles::two : SumTiles::one, kParts<Element>>(
-            rows.first + step * kRowStep<Element>, kTileBytes, tile_stride,
-            panel + step * kPanelStep<Element>);
-      end_sums<kLower>(to);
+      add_split_products<kLower, kParts<Element>>(rows, panel, steps, true, to, nothing);
     } else {
-      Ahead nothing{panel, 0};
       add_products<DType::bf16, kLower>(rows, panel, steps, true, to, nothing);
     }
   };

@@ -42,10 +42,10 @@ class SplitTilePair {
     const bool split = weights == split_from_;
     split_from_ = weights;
     if (rows.rows > kTile)
-      split ? add<true>(rows, steps, first, sums, ahead)
+      split ? add_split_products<true>(rows, split_, steps, first, sums, ahead)
             : split_and_add<true>(rows, weights, steps, first, sums, ahead);
     else
-      split ? add<false>(rows, steps, first, sums, ahead)
+      split ? add_split_products<false>(rows, split_, steps, first, sums, ahead)
             : split_and_add<false>(rows, weights, steps, first, sums, ahead);
   }
 
@@ -59,26 +59,11 @@ class SplitTilePair {
       const int next = step + 1;
       if (next < steps)
         split_weights(weights + next * kStepWeights, split_ + next * kSplitBytes, ahead);
-      multiply_step<Lower>(rows, step);
+      multiply_split<Lower ? SumTiles::two : SumTiles::one>(
+          rows.first + step * rows.step_bytes, rows.step_bytes / 2, rows.tile_stride,
+          split_ + step * kSplitBytes);
     }
     end_sums<Lower>(sums);
-  }
-
-  template <bool Lower>
-  void add(const UnitRows& rows, int steps, bool first, char* sums, Ahead& ahead) {
-    begin_sums<Lower>(first, sums);
-    for (int step = 0; step < steps; step++) {
-      ahead.ask();
-      multiply_step<Lower>(rows, step);
-    }
-    end_sums<Lower>(sums);
-  }
-
-  template <bool Lower>
-  void multiply_step(const UnitRows& rows, int step) {
-    multiply_split<Lower ? SumTiles::two : SumTiles::one>(
-        rows.first + step * rows.step_bytes, rows.step_bytes / 2, rows.tile_stride,
-        split_ + step * kSplitBytes);
   }
 
   static constexpr int kPart = 256;  // what it splits into stays in the L1 cache

@@ -94,6 +94,20 @@ void multiply_split(const char* x, int line, std::size_t lower, const char* weig
   }
 }
 
+// As add_products, of rows and weights in parts.
+template <bool Lower, int parts = 2>
+void add_split_products(const UnitRows& rows, const char* weights, int steps, bool first,
+                        char* sums, Ahead& ahead) {
+  begin_sums<Lower>(first, sums);
+  for (int step = 0; step < steps; step++) {
+    ahead.ask();
+    multiply_split<Lower ? SumTiles::two : SumTiles::one, parts>(
+        rows.first + step * rows.step_bytes, rows.step_bytes / parts, rows.tile_stride,
+        weights + step * parts * kStepWeights);
+  }
+  end_sums<Lower>(sums);
+}
+
 // A step of a panel, [k][32] of float16, into [k / 2][32][2] of bfloat16: high, then low weights.
 inline void split_weights(const char* from, char* to, Ahead& ahead) {
   const auto* weights = reinterpret_cast<const std::uint16_t*>(from);
