@@ -15,7 +15,8 @@ add_library(homerun_kernels STATIC
   ${NATIVE}/ops/sampling.cpp
   ${NATIVE}/ops/machine.cpp
   ${NATIVE}/ops/peak_loops.cpp
-  ${NATIVE}/ops/checksum.cpp)
+  ${NATIVE}/ops/checksum.cpp
+  ${NATIVE}/ops/memory.cpp)
 target_compile_features(homerun_kernels PUBLIC cxx_std_20)
 set_target_properties(homerun_kernels PROPERTIES POSITION_INDEPENDENT_CODE ON)
 # A fused multiply-add happens where the source says so and nowhere else: bytes depend on it, and on

@@ -38,3 +38,4 @@ void bind_elementwise(nb::module_& m);
 void bind_sampling(nb::module_& m);
 void bind_machine(nb::module_& m);
 void bind_checksum(nb::module_& m);
+void bind_memory(nb::module_& m);

@@ -97,4 +97,5 @@ NB_MODULE(_native, m) {
   bind_sampling(m);
   bind_machine(m);
   bind_checksum(m);
+  bind_memory(m);
 }

@@ -97,6 +97,9 @@ def gated(
 # bindings/checksum.cpp
 def checksum(data: Buffer) -> int: ...
 
+# bindings/memory.cpp
+def populate(pieces: list[NDArray[np.uint8]]) -> None: ...
+
 # bindings/attention.cpp
 class _Segment(Protocol):
     """`model.ops.base.Segment`, which this base module does not know."""

@@ -105,7 +105,7 @@ def lane(
     fault: Callable[[Run], None] | None = None,
     habit: float = 0.0,
     adapters: AdapterSlots | None = None,
-    populate: Callable[[int], bool] | None = None,
+    populate: Callable[[], bool] | None = None,
     **changes: object,
 ) -> Lane:
     values: dict[str, object] = {

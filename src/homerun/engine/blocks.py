@@ -23,8 +23,6 @@ class BlockPool:
         assert block_size > 0
         self.num_blocks = num_blocks
         self.block_size = block_size
-        self.unused = 0
-        """The first of the blocks, which are given out in order, that nobody has ever had."""
         self._references = [0] * num_blocks
         self._free: OrderedDict[int, None] = OrderedDict.fromkeys(range(num_blocks))
         self._block_of: dict[bytes, int] = {}
@@ -69,7 +67,6 @@ class BlockPool:
             if key is not None:
                 del self._block_of[key]
             self._references[block] = 1
-            self.unused = max(self.unused, block + 1)
             taken.append(block)
         return taken
 

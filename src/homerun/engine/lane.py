@@ -115,11 +115,11 @@ class Lane:
         revision: str,
         limits: LaneLimits,
         adapters: AdapterSlots | None = None,
-        populate: Callable[[int], bool] | None = None,
+        populate: Callable[[], bool] | None = None,
     ) -> None:
         """`revision`: whatever besides tokens and adapter decides K and V (weights, dtypes).
 
-        `adapters` None: the model takes none. `populate` is `KVCache.populate` or does as it does.
+        `adapters` None: the model takes none. `populate` does as `KVCache.populate_ahead` does.
         """
         self.name = name
         self._limits = limits
@@ -149,7 +149,7 @@ class Lane:
 
     def prepare(self) -> bool:
         """Does a small piece of what later steps would have to do first; False if none is left."""
-        return self._populate is not None and self._populate(self._pool.unused)
+        return self._populate is not None and self._populate()
 
     def listen(self, wake: Callable[[], None]) -> None:
         """`wake` is called on another thread when a lane that is stalled may go on."""

@@ -40,6 +40,7 @@ class Runner:
         token's and then each draft's.
         """
         batch, sampled_rows = self._assemble(runs)
+        self._cache.provide(int(batch.slots.max()) // self._cache.block_size + 1)
         hidden = self._decoder.forward(batch, self._cache)
         if len(sampled_rows) < len(hidden):
             hidden = hidden[sampled_rows]

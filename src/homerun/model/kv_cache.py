@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from homerun import native
 from homerun.model.config import ModelConfig
 from homerun.model.dtypes import F32, NUMPY_TYPES, DType
 from homerun.model.memory import available_memory
@@ -16,7 +17,7 @@ from homerun.model.memory import available_memory
 ATTENTION_TILE = 256
 """Positions per step of the online softmax, for every implementation and sequence."""
 AHEAD_BYTES = 512 << 20
-"""How far `KVCache.populate` goes before use: 1,000 tokens of a 7B model in float16."""
+"""How far `KVCache.populate_ahead` goes before use: 1,000 tokens of a 7B model in float16."""
 _INT8 = np.dtype(np.int8)
 
 
@@ -48,36 +49,55 @@ class KVCache:
         if dtype == "int8":
             self.scales = _zeros((*outer, 2, block_size), np.dtype(np.float32))
         self._block_bytes = self.bytes_per_block(config, block_size, dtype)
-        # What `populate` comes to next: a row of blocks, and a piece of it.
+        self._used = 0  # blocks, the highest that `provide` was told of included
+        # What is populated next: a row of blocks (about a huge page of each layer's keys, values,
+        # scales), and a piece of it.
         self._row = self._piece = 0
 
-    def populate(self, unused: int, spare: int = 0) -> bool:
-        """Has the system give memory for a piece of the blocks that will be used next.
+    def provide(self, blocks: int) -> None:
+        """Says that blocks below `blocks` are about to be used: all rows up to there are populated.
 
-        The first write to a page costs a fault, which in a virtual machine is slower than all that
-        a step does with the page. `unused` is the first block that nobody has ever had; nothing
-        before it is touched, and nothing that ends more than `AHEAD_BYTES` after it, but for the
-        row of pieces (about a huge page of each layer's keys, values, scales) that holds it.
-        `spare` bytes of available memory are left alone. True if there was a piece.
+        The first write to a page waits for the system, which in a virtual machine takes longer than
+        all that a step does with the page; here all threads wait for different pages. Without
+        the extension the first write it is.
         """
-        arrays = [self.keys, self.values, *([] if self.scales is None else [self.scales])]
-        layers = len(self.keys)
-        size = max(1, _HUGE_PAGE // self.keys[0, :1].nbytes)  # blocks of a row
-        if unused // size > self._row:
-            self._row, self._piece = unused // size, 0
-        first, end = self._row * size, min(self._row * size + size, self.num_blocks)
-        ahead = (end - unused) * self._block_bytes
-        if first >= self.num_blocks or (first > unused and ahead > AHEAD_BYTES):
+        if blocks <= self._used:
+            return
+        self._used = blocks
+        pieces: list[NDArray[np.uint8]] = []
+        while self._row * self._row_blocks < blocks:
+            pieces.append(self._next_piece())
+        _populate(pieces)
+
+    def populate_ahead(self, spare: int = 0) -> bool:
+        """Populates a piece of the blocks that will be used next; True if there was one.
+
+        At most `AHEAD_BYTES` ahead of use, but the next row in any case. `spare` bytes of available
+        memory are left alone.
+        """
+        first = self._row * self._row_blocks
+        end = min(first + self._row_blocks, self.num_blocks)
+        ahead = (end - self._used) * self._block_bytes
+        if first >= self.num_blocks or (first > self._used and ahead > AHEAD_BYTES):
             return False
         available = available_memory()
         if available is not None and available <= spare:
             return False
+        _populate([self._next_piece()])
+        return True
+
+    @property
+    def _row_blocks(self) -> int:
+        return max(1, _HUGE_PAGE // self.keys[0, :1].nbytes)
+
+    def _next_piece(self) -> NDArray[np.uint8]:
+        arrays = [self.keys, self.values, *([] if self.scales is None else [self.scales])]
+        layers, first = len(self.keys), self._row * self._row_blocks
         array, layer = arrays[self._piece // layers], self._piece % layers
-        array[layer, max(first, unused) : end].reshape(-1).view(np.uint8)[::_PAGE] = 0
         self._piece += 1
         if self._piece == layers * len(arrays):
             self._row, self._piece = self._row + 1, 0
-        return True
+        return array[layer, first : first + self._row_blocks].reshape(-1).view(np.uint8)
 
     @staticmethod
     def bytes_per_block(config: ModelConfig, block_size: int, dtype: DType) -> int:
@@ -89,8 +109,12 @@ class KVCache:
 
 
 _CACHE_LINE = 64
-_PAGE = 4096
 _HUGE_PAGE = 2 << 20
+
+
+def _populate(pieces: list[NDArray[np.uint8]]) -> None:
+    if native.native_available():
+        native.extension().populate(pieces)
 
 
 def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

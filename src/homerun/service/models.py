@@ -205,7 +205,7 @@ def make_lane(
     adapters = None if adapter_memory is None else AdapterSlots(runner.load_adapter, adapter_memory)
     # Page cache counts as available memory, but the mapped weights are to stay in it.
     weights = 0 if model.packed is None else model.packed.data.nbytes
-    populate = partial(cache.populate, spare=weights + SPARE_BYTES)
+    populate = partial(cache.populate_ahead, spare=weights + SPARE_BYTES)
     return Lane(name, runner, f"{model.revision}/{kv_dtype}", limits, adapters, populate)
 
 
