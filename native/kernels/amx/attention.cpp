@@ -225,20 +225,22 @@ class Group {
   }
 
   void weigh_positions(const Contribution& result) const {
-    for (int row = first_; row < end_; row++) {
-      const int r = row - row_, visible = tile_.visible(row);
-      const float* scores = memory_.scores + r * kPair;
-      char* weights = memory_.weights + r / kRowTile * kTileWeights + r % kRowTile * kStep;
-      const auto weights_at = [&](int i) {
-        return weights + i / 2 * kRowStep<Element> + i % 2 * (kStep / 2);
-      };
-      weights_of_row(
-          tile_, visible, result.maximum[row], result.total[row],
-          [&](int i) { return scores + i / 2 * kSumsFloats + i % 2 * kBlock; },
-          [&](int i, F weight) { store_weights<Element>(weight, weights_at(i)); });
-      for (int i = parts_of(visible, kBlock); i < 2 * steps_; i++)
-        store_weights<Element>(zero(), weights_at(i));
-    }
+    const auto weights_at = [&](int row, int i) {
+      const int r = row - row_;
+      return memory_.weights + r / kRowTile * kTileWeights + r % kRowTile * kStep +
+             i / 2 * kRowStep<Element> + i % 2 * (kStep / 2);
+    };
+    weights_of_rows(
+        tile_, first_, end_, result,
+        [&](int row, int i) {
+          return memory_.scores + i / 2 * kSumsFloats + (row - row_) * kPair + i % 2 * kBlock;
+        },
+        [&](int row, int i, auto... weights) {
+          store_weights<Element>(weights_at(row, i), weights...);
+        });
+    for (int row = first_; row < end_; row++)
+      for (int i = parts_of(tile_.visible(row), kBlock); i < 2 * steps_; i++)
+        store_weights<Element>(weights_at(row, i), zero());
   }
 
   // `first`: there are no outputs yet. The first `ended` rows of all have seen everything now.

@@ -192,11 +192,20 @@ void store_factors(F query, char* to) {
 
 // Likewise weights.
 template <class Element>
-void store_weights(F weight, char* to) {
+void store_weights(char* to, F weight) {
   if constexpr (kParts<Element> > 1) {
     store_parts(parts_of_weight(Element{}, weight), to);
   } else {
     store_rounded(weight, to);
+  }
+}
+template <class Element>
+void store_weights(char* to, F left, F right) {
+  if constexpr (kParts<Element> > 1) {
+    store_weights<Element>(to, left);
+    store_weights<Element>(to + kStep / 2, right);
+  } else {
+    _mm512_store_si512(to, (__m512i)_mm512_cvtne2ps_pbh(right.v, left.v));
   }
 }
 

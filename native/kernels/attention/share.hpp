@@ -157,9 +157,7 @@ void share(const Tile<Element>& tile, bool first, int ended, const float* scaled
   }
 
   const Contribution& result = first ? so_far : own;
-  for (int row = tile.first_row; row < count; row++)
-    weights_in_place(tile, scores + row * kPositionTile, tile.visible(row), result.maximum[row],
-                     result.total[row]);
+  weights_in_place(tile, tile.first_row, count, scores + tile.first_row * kPositionTile, result);
   if (!first) weigh(so_far, own, tile.first_row, count);
 
   const Blocks<Element> values{tile.values.at, tile.blocks};

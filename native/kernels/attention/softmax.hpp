@@ -6,14 +6,6 @@
 
 namespace homerun::HOMERUN_ISA {
 
-// Calls body(vector, lanes) for the vectors of `visible` positions.
-template <class Body>
-inline void for_positions(int visible, const Body& body) {
-  const int whole = visible / 16, rest = visible % 16;
-  for (int i = 0; i < whole; i++) body(i, 16);
-  if (rest) body(whole, rest);
-}
-
 // 2^x for x <= 0. Where products are in pairs never below kLeastBf16, and no better than factors.
 template <class Element>
 inline F power(F x) {
@@ -22,56 +14,109 @@ inline F power(F x) {
   return rough_exp2(x);
 }
 
-// Turns a row's scores of a tile, as its products give them, into weights 2^(score - maximum), and
-// gives the maximum and the sum of all weights. scores_at(i) is where those of positions 16 · i …
-// are; their weights, as values want them but for rounding, go to write(i, weights).
-template <class Element, class ScoresAt, class Write>
-inline void weights_of_row(const Tile<Element>& tile, int visible, float& maximum_out,
-                           float& total, const ScoresAt& scores_at, const Write& write) {
-  const auto score = [&](int i, int n) {
-    const F plain = load_some(scores_at(i), n);
-    if constexpr (std::is_same_v<Element, Int8>) return mul(plain, load(tile.scales(i)));
-    return plain;
-  };
-  F largest = set(-__builtin_inff());
-  for_positions(visible, [&](int i, int n) {
-    const F some = score(i, n);
-    largest = max(largest, n == 16 ? some : keep_first(some, n, largest));
-  });
-  maximum_out = maximum(largest);
-  const F top = set(maximum_out);
-  F sums = zero();
-  for_positions(visible, [&](int i, int n) {
-    const F below = sub(score(i, n), top);
-    const auto seen = [n](F some) { return n == 16 ? some : keep_first(some, n, zero()); };
-    const F weight = seen(power<Element>(below));
-    sums = add(sums, weight);
-    if constexpr (std::is_same_v<Element, Int8>) {
-      write(i, seen(mul(weight, load(tile.scales(i) + kBlock))));
-    } else {
-      write(i, weight);
+// The scores of a tile's rows as 16 positions of its blocks give them.
+template <class Element, class ScoresAt>
+class RowScores {
+ public:
+  // scores_at(row, i): the products of positions 16 · i … with the row.
+  RowScores(const Tile<Element>& tile, const ScoresAt& scores_at) : scores_at_(scores_at) {
+    if constexpr (kScaled)
+      for (int block = 0; block < tile.blocks; block++) scales_[block] = tile.scales(block);
+  }
+
+  F at(int row, int i) const { return scaled(load(scores_at_(row, i)), i); }
+  F at(int row, int i, int n) const { return scaled(load(scores_at_(row, i), n), i); }
+  // Weights as the values of these positions want them.
+  F for_values(F weights, int i) const {
+    if constexpr (kScaled) return mul(weights, load(scales_[i] + kBlock));
+    return weights;
+  }
+
+  float largest(int row, int visible) const {
+    F some = set(-__builtin_inff()), others = some;
+    int i = 0;
+    for (; i + 2 <= visible / 16; i += 2) {
+      some = max(some, at(row, i));
+      others = max(others, at(row, i + 1));
     }
-  });
-  total = sum(sums);
+    if (i < visible / 16) some = max(some, at(row, i++));
+    if (const int n = visible % 16) others = max(others, keep_first(at(row, i, n), n, others));
+    return maximum(max(some, others));
+  }
+
+ private:
+  static constexpr bool kScaled = std::is_same_v<Element, Int8>;
+
+  F scaled(F plain, int i) const {
+    if constexpr (kScaled) return mul(plain, load(scales_[i]));
+    return plain;
+  }
+
+  const ScoresAt& scores_at_;
+  const float* scales_[kScaled ? kTileBlocks : 1];
+};
+
+// Turns the scores of rows [begin, end) of a tile, as their products give them, into weights
+// 2^(score - maximum), and gives the rows' maxima and sums of all weights. scores_at(row, i) is where
+// those of positions 16 · i … are; their weights, as values want them but for rounding, go to
+// write(row, i, weights), or those of 32 positions to write(row, i, weights, weights).
+template <class Element, class ScoresAt, class Write>
+inline void weights_of_rows(const Tile<Element>& tile, int begin, int end,
+                            const Contribution& result, const ScoresAt& scores_at,
+                            const Write& write) {
+  const RowScores scores(tile, scores_at);
+  // A row ahead, so that nothing waits for the maximum to cross the lanes.
+  float next = scores.largest(begin, tile.visible(begin));
+  for (int row = begin; row < end; row++) {
+    const float highest = next;
+    const F top = set(highest);
+    if (row + 1 < end) next = scores.largest(row + 1, tile.visible(row + 1));
+    F sums = zero();
+    const auto weight = [&](F score) { return power<Element>(sub(score, top)); };
+    const int visible = tile.visible(row), whole = visible / 16;
+    int i = 0;
+    for (; i + 2 <= whole; i += 2) {
+      const F left = weight(scores.at(row, i)), right = weight(scores.at(row, i + 1));
+      sums = add(add(sums, left), right);
+      write(row, i, scores.for_values(left, i), scores.for_values(right, i + 1));
+    }
+    const auto add_one = [&](F some) {
+      sums = add(sums, some);
+      write(row, i, scores.for_values(some, i));
+      i++;
+    };
+    if (i < whole) add_one(weight(scores.at(row, i)));
+    if (const int n = visible % 16) add_one(keep_first(weight(scores.at(row, i, n)), n, zero()));
+    result.maximum[row] = highest;
+    result.total[row] = sum(sums);
+  }
 }
 
-// The same in place, as floats; low parts behind high ones.
+// What a row takes of scores or weights: [part][kPositionTile].
 template <class Element>
-inline void weights_in_place(const Tile<Element>& tile, float* scores, int visible,
-                             float& maximum_out, float& total) {
-  weights_of_row(
-      tile, visible, maximum_out, total, [&](int i) { return scores + i * 16; },
-      [&](int i, F weight) {
-        float* to = scores + i * 16;
-        if constexpr (kParts<Element> == 1) {
-          store(to, kTerms<Element> == Terms::single ? weight : round_bf16(weight));
-        } else {
-          for (const F part : parts_of_weight(Element{}, weight).at) {
-            store(to, part);
-            to += kPositionTile;
-          }
-        }
-      });
+constexpr int kRowOfScores = kParts<Element> * kPositionTile;
+
+// The same in place, as floats; low parts behind high ones. scores: of row `begin`, kRowOfScores
+// from row to row.
+template <class Element>
+inline void weights_in_place(const Tile<Element>& tile, int begin, int end, float* scores,
+                             const Contribution& result) {
+  const auto at = [&](int row, int i) {
+    return scores + std::size_t(row - begin) * kRowOfScores<Element> + i * 16;
+  };
+  const auto store_one = [](float* to, F weight) {
+    if constexpr (kParts<Element> == 1) {
+      store(to, kTerms<Element> == Terms::single ? weight : round_bf16(weight));
+    } else {
+      for (const F part : parts_of_weight(Element{}, weight).at) {
+        store(to, part);
+        to += kPositionTile;
+      }
+    }
+  };
+  weights_of_rows(tile, begin, end, result, at, [&](int row, int i, auto... weights) {
+    (store_one(at(row, i++), weights), ...);
+  });
 }
 
 // Adds the next tile's maxima and totals to those so far. They become what the outputs count from

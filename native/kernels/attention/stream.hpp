@@ -49,11 +49,9 @@ inline void with_rows(int rows, const Body& body) {
   body(Rows<kRows>{});
 }
 
-// What a row takes of queries, [part][head_dim], and of scores or weights, [part][kPositionTile].
+// What a row takes of queries: [part][head_dim].
 template <class Element>
 constexpr int row_of_queries(int head_dim) { return kParts<Element> * head_dim; }
-template <class Element>
-constexpr int kRowOfScores = kParts<Element> * kPositionTile;
 
 // scores[row][block · 16 + lane] for kBlocks blocks of keys at once; where fewer are left the last
 // one is computed again and not stored.
@@ -187,15 +185,12 @@ void stream(const Tile<Element>& tile, int row, int count, const float* scaled, 
     for (int first = 0; first < tile.blocks; first += panel)
       body(Blocks<Element>{blocks.at + first, panel}, first, smaller(panel, tile.blocks - first));
   };
-  const auto scores_of = [&](int some) { return scores + (some - row) * kRowOfScores<Element>; };
   with_rows<kMaxRowsFor<Element>>(count, [&](auto rows_now) {
     constexpr int kRows = rows_now.value;
     for_panels(tile.keys, [&](auto blocks, int first, int panel_blocks) {
       score<kRows>(scaled, head_dim, blocks, panel_blocks, scores + first * kBlock);
     });
-    for (int some = row; some < row + kRows; some++)
-      weights_in_place(tile, scores_of(some), tile.visible(some), result.maximum[some],
-                       result.total[some]);
+    weights_in_place(tile, row, row + kRows, scores, result);
     for (int i = 0; i < kRows * head_dim; i++) output_of(row)[i] = 0;
     for_panels(tile.values, [&](auto blocks, int first, int panel_blocks) {
       const int begin = first * kBlock, end = begin + panel_blocks * kBlock;
