@@ -9,6 +9,7 @@ namespace homerun::HOMERUN_ISA::tiled {
 namespace {
 
 constexpr int kHalf = kPanel / 2;  // channels of a register
+constexpr int kRowsAhead = 2;      // results are asked of the memory so early
 
 // `sums` are the results of a row with a panel, one register per half; `row` says which.
 inline void write_panel(const Product& product, const RowSums& row, int panel,
@@ -22,6 +23,9 @@ inline void write_panel(const Product& product, const RowSums& row, int panel,
                        more ? _mm512_add_ps(sums[h], _mm512_load_ps(more + h * kHalf)) : sums[h]);
     return;
   }
+  // A line of results has to be in the cache before it is added to or written.
+  for (int h = 0; h < 2; h++)
+    __builtin_prefetch(out + kRowsAhead * product.out_stride + h * kHalf, 1);
   for (int h = 0; h < 2 && h * kHalf < channels; h++) {
     const int count = smaller(kHalf, channels - h * kHalf);
     const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
