@@ -5,11 +5,12 @@
 Both compute causal attention of `--tokens` queries over the keys and values of the same tokens,
 which homerun reads from its paged cache and PyTorch from one tensor of the same dtype
 (`scaled_dot_product_attention`, is_causal; queries in the cache's dtype, in float32 for homerun).
-The results are compared before anything is timed.
+The results are compared before anything is timed. HOMERUN_INSTRUCTION_SET is obeyed.
 """
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from homerun.model.kv_cache import KVCache
 from homerun.model.ops.base import Segment
 from homerun.model.ops.native import NativeOps
 from homerun.model.rope import RopeConfig
-from homerun.native import extension
+from homerun.native import configure
 
 BLOCK = 16
 TORCH_TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -35,7 +36,7 @@ TOLERANCE = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 5e-2, "int8": 1e-1}
 def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
-    extension().set_threads(options.threads)
+    configure(options.threads, os.environ.get("HOMERUN_INSTRUCTION_SET"))
     results = [compare(options, dtype) for dtype in options.kv_dtype]
     if options.json:
         print(json.dumps({**vars(options), "torch": torch.__version__, "results": results}))
