@@ -80,13 +80,18 @@ inline void weights_of_rows(const Tile<Element>& tile, int begin, int end,
       sums = add(add(sums, left), right);
       write(row, i, scores.for_values(left, i), scores.for_values(right, i + 1));
     }
-    const auto add_one = [&](F some) {
+    if (i < whole) {
+      const F some = weight(scores.at(row, i));
       sums = add(sums, some);
       write(row, i, scores.for_values(some, i));
       i++;
-    };
-    if (i < whole) add_one(weight(scores.at(row, i)));
-    if (const int n = visible % 16) add_one(keep_first(weight(scores.at(row, i, n)), n, zero()));
+    }
+    if (const int n = visible % 16) {
+      const auto seen = [n](F some) { return keep_first(some, n, zero()); };
+      const F some = seen(weight(scores.at(row, i, n)));
+      sums = add(sums, some);
+      write(row, i, seen(scores.for_values(some, i)));  // what is not seen may have any scale
+    }
     result.maximum[row] = highest;
     result.total[row] = sum(sums);
   }
