@@ -25,7 +25,7 @@ from homerun.model.kv_cache import KVCache
 from homerun.model.ops.base import Segment
 from homerun.model.ops.native import NativeOps
 from homerun.model.rope import RopeConfig
-from homerun.native import configure
+from homerun.native import configure, native_available
 
 BLOCK = 16
 TORCH_TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -37,6 +37,8 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     configure(options.threads, os.environ.get("HOMERUN_INSTRUCTION_SET"))
+    if not native_available():
+        raise SystemExit("this times the kernels: HOMERUN_INSTRUCTION_SET=reference has none")
     results = [compare(options, dtype) for dtype in options.kv_dtype]
     if options.json:
         print(json.dumps({**vars(options), "torch": torch.__version__, "results": results}))

@@ -9,7 +9,7 @@ namespace {
 
 using Bytes = Output<std::uint8_t, 1>;
 
-void populate(const nb::list& pieces) {
+void populate(const nb::list& pieces, bool by_writes) {
   std::vector<homerun::Piece> found;
   for (const nb::handle piece : pieces) {
     Bytes bytes;
@@ -17,13 +17,14 @@ void populate(const nb::list& pieces) {
     found.push_back({bytes.data(), bytes.size()});
   }
   const GilReleased released;
-  homerun::populate(found);
+  homerun::populate(found, by_writes);
 }
 
 }  // namespace
 
 void bind_memory(nb::module_& m) {
-  m.def("populate", &populate, nb::arg("pieces"),
+  m.def("populate", &populate, nb::arg("pieces"), nb::arg("by_writes") = false,
         "Has the system give memory for the pages of `pieces` (each uint8 [n]), on all threads. "
-        "Contents stay; nobody may write to them meanwhile.");
+        "Contents stay; nobody may write to them meanwhile. `by_writes`: as where the system has no "
+        "call for it.");
 }

@@ -1,5 +1,6 @@
 """Memory for KV blocks before their first use."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from homerun.model.config import ModelConfig
 from homerun.model.dtypes import DType
 from homerun.model.kv_cache import KVCache
 from homerun.model.shapes import known_config
+
+needs_extension = pytest.mark.skipif(not native.native_available(), reason="no C++ extension")
 
 
 def populate_all(cache: KVCache) -> int:
@@ -27,20 +30,32 @@ def config() -> ModelConfig:
     return known_config("rookie")
 
 
+Pieces = list[tuple[int, int]]
+"""Addresses and bytes."""
+
+
 @pytest.fixture
-def populated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many pieces were populated together, each time."""
-    found: list[int] = []
+def populated(monkeypatch: pytest.MonkeyPatch) -> list[Pieces]:
+    """The pieces that were populated together, each time."""
+    found: list[Pieces] = []
     populate = kv_cache._populate  # pyright: ignore[reportPrivateUsage]
 
     def noted(pieces: list[NDArray[np.uint8]]) -> None:
-        found.append(len(pieces))
+        found.append([(piece.ctypes.data, piece.nbytes) for piece in pieces])
         populate(pieces)
 
     monkeypatch.setattr(kv_cache, "_populate", noted)
     return found
 
 
+def pieces_of(cache: KVCache, first: int, end: int) -> Pieces:
+    """Blocks [first, end) of each layer's keys, values and scales."""
+    arrays = [a for a in (cache.keys, cache.values, cache.scales) if a is not None]
+    blocks = [layer[first:end] for array in arrays for layer in array]
+    return [(each.ctypes.data, each.nbytes) for each in blocks]
+
+
+@needs_extension
 @pytest.mark.parametrize("dtype", ["fp32", "fp16", "bf16", "int8"])
 def test_populating_changes_nothing(
     config: ModelConfig, dtype: DType, monkeypatch: pytest.MonkeyPatch
@@ -51,33 +66,41 @@ def test_populating_changes_nothing(
     for array in arrays:
         array[:, :17] = 3
     cache.provide(21)
-    rows = 11  # of four blocks, the last of two
-    assert populate_all(cache) == (rows - 6) * config.num_layers * len(arrays)
+    stripes = 11  # of four blocks, the last of two
+    assert populate_all(cache) == (stripes - 6) * config.num_layers * len(arrays)
     for array in arrays:
         assert (array[:, :17] == 3).all()
         assert not array[:, 17:].any()
     assert not cache.populate_ahead(), "what was populated is not populated again"
 
 
+@needs_extension
+@pytest.mark.parametrize("dtype", ["fp16", "int8"])
 def test_blocks_that_are_about_to_be_used_are_populated_together_and_once(
-    config: ModelConfig, monkeypatch: pytest.MonkeyPatch, populated: list[int]
+    config: ModelConfig, dtype: DType, monkeypatch: pytest.MonkeyPatch, populated: list[Pieces]
 ) -> None:
-    cache = KVCache(config, 42, 16, "fp16")
+    cache = KVCache(config, 42, 16, dtype)
     monkeypatch.setattr(kv_cache, "_HUGE_PAGE", 4 * cache.keys[0, :1].nbytes)
-    row = 2 * config.num_layers
     cache.provide(1)
     cache.provide(4)
     cache.provide(3)
-    assert populated == [row, 0], "block 3 is in the row of block 0"
-    for _ in range(3):
-        assert cache.populate_ahead()
+    assert populated == [pieces_of(cache, 0, 4), []], "block 3 is in the stripe of block 0"
+    assert cache.populate_ahead()
+    assert cache.populate_ahead()
     cache.provide(9)
-    assert populated[2:] == [1, 1, 1, 2 * row - 3], "two rows but for what an idle server did"
+    second, third = pieces_of(cache, 4, 8), pieces_of(cache, 8, 12)
+    expected = [second[:1], second[1:2], second[2:] + third]
+    assert populated[2:] == expected, "two stripes but for what an idle server did"
     cache.provide(42)
-    assert sum(populated) == 11 * row, "the last row has two blocks"
+    assert populated[-1][-1] == pieces_of(cache, 40, 42)[-1]
     assert not cache.populate_ahead()
+    pieces = sorted(piece for together in populated for piece in together)
+    assert sum(size for _, size in pieces) == sum(size for _, size in pieces_of(cache, 0, 42))
+    for (at, size), (following, _) in itertools.pairwise(pieces):
+        assert at + size <= following
 
 
+@needs_extension
 def test_populating_keeps_a_distance_ahead_of_use(
     config: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,18 +108,22 @@ def test_populating_keeps_a_distance_ahead_of_use(
     cache = KVCache(config, 20, 16, "fp16")
     monkeypatch.setattr(kv_cache, "_HUGE_PAGE", 1)  # a piece is one block of one layer
     monkeypatch.setattr(kv_cache, "AHEAD_BYTES", 4 * block)
-    row = 2 * config.num_layers
-    assert populate_all(cache) == 4 * row
+    stripe = 2 * config.num_layers
+    assert populate_all(cache) == 4 * stripe
     cache.provide(1)
-    assert populate_all(cache) == row, "one block used, one block further"
+    assert populate_all(cache) == stripe, "one block used, one block further"
     cache.provide(10)
-    assert populate_all(cache) == 4 * row
+    assert populate_all(cache) == 4 * stripe
     cache.provide(20)
     assert populate_all(cache) == 0, "nothing left"
     monkeypatch.setattr(kv_cache, "AHEAD_BYTES", 0)
-    assert populate_all(KVCache(config, 20, 16, "fp16")) == row, "the next one in any case"
+    cache = KVCache(config, 20, 16, "fp16")
+    for block in range(3):
+        cache.provide(block)
+        assert populate_all(cache) == stripe, "that of the next block in any case"
 
 
+@needs_extension
 def test_populating_leaves_memory_alone_that_is_to_be_spared(
     config: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,11 +141,11 @@ def test_without_the_extension_memory_comes_with_the_first_write(
     monkeypatch.setattr(native, "native_available", lambda: False)
     cache = KVCache(config, 2000, 16, "fp16")
     cache.provide(7)
-    assert populate_all(cache) > 0
+    assert not cache.populate_ahead()
     assert not cache.keys.any()
 
 
-@pytest.mark.skipif(not native.native_available(), reason="no C++ extension")
+@needs_extension
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads /proc")
 @pytest.mark.parametrize("idle", [True, False])
 def test_the_system_has_given_memory_for_populated_blocks(config: ModelConfig, idle: bool) -> None:

@@ -1,6 +1,8 @@
 """Memory that the system has promised: it is given for whole pieces, and contents stay."""
 
 import mmap
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,23 +26,28 @@ def resident_pages(mapping: mmap.mmap) -> list[bool]:
     return (entries >> np.uint64(63) == 1).tolist()
 
 
-def test_pieces_have_memory_and_nothing_else_has() -> None:
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="reads /proc")
+@pytest.mark.parametrize("by_writes", [False, True])
+def test_pieces_have_memory_and_nothing_else_has(by_writes: bool) -> None:
     with mmap.mmap(-1, 16 * PAGE, flags=mmap.MAP_PRIVATE) as mapping:
-        mapping.madvise(mmap.MADV_NOHUGEPAGE)
+        with suppress(OSError):  # a kernel without huge pages
+            mapping.madvise(mmap.MADV_NOHUGEPAGE)
         memory = np.frombuffer(mapping, np.uint8)
         assert not any(resident_pages(mapping))
-        pieces = [memory[PAGE - 1 : PAGE + 1], memory[4 * PAGE : 6 * PAGE], memory[9 * PAGE :][:0]]
-        _native.populate(pieces)
+        empty = memory[9 * PAGE + 7 :][:0]
+        pieces = [memory[PAGE - 1 : PAGE + 1], memory[4 * PAGE : 6 * PAGE], empty]
+        _native.populate(pieces, by_writes=by_writes)
         expected = [page in (0, 1, 4, 5) for page in range(16)]
         assert resident_pages(mapping) == expected
         assert not memory.any()
-        del memory, pieces
+        del memory, pieces, empty
 
 
-def test_contents_stay() -> None:
+@pytest.mark.parametrize("by_writes", [False, True])
+def test_contents_stay(by_writes: bool) -> None:
     memory = np.random.default_rng(0).integers(256, size=1_000_003, dtype=np.uint8)
     before = memory.copy()
-    _native.populate([memory[i : i + 70_001] for i in range(0, len(memory), 70_001)])
+    _native.populate([memory[i : i + 70_001] for i in range(0, len(memory), 70_001)], by_writes)
     np.testing.assert_array_equal(memory, before)
     _native.populate([])
 

@@ -117,6 +117,7 @@ template <class Element>
 void share(const Tile<Element>& tile, bool first, int ended, const float* scaled, float* scores,
            float* panel, Contribution own, Contribution so_far) {
   constexpr Terms terms = kTerms<Element>;
+  static_assert(kRowOfScores<Element> == kPositionTile);  // parts are for few rows
   const int head_dim = tile.head_dim, count = tile.count;
   const auto for_groups = [&](const auto& body) {
     for (int row = tile.first_row; row < count; row += kSharedRows)

@@ -14,7 +14,7 @@ inline F power(F x) {
   return rough_exp2(x);
 }
 
-// The scores of a tile's rows as 16 positions of its blocks give them.
+// The scores of a tile's rows, 16 positions at a time: products, times the scales of an int8 cache.
 template <class Element, class ScoresAt>
 class RowScores {
  public:

@@ -23,7 +23,8 @@ inline void write_panel(const Product& product, const RowSums& row, int panel,
                        more ? _mm512_add_ps(sums[h], _mm512_load_ps(more + h * kHalf)) : sums[h]);
     return;
   }
-  // A line of results has to be in the cache before it is added to or written.
+  // A line of results has to be in the cache before it is added to or written. Beyond the last row
+  // this asks for nothing of use, but does no harm.
   for (int h = 0; h < 2; h++)
     __builtin_prefetch(out + kRowsAhead * product.out_stride + h * kHalf, 1);
   for (int h = 0; h < 2 && h * kHalf < channels; h++) {

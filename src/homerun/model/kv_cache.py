@@ -49,34 +49,36 @@ class KVCache:
         if dtype == "int8":
             self.scales = _zeros((*outer, 2, block_size), np.dtype(np.float32))
         self._block_bytes = self.bytes_per_block(config, block_size, dtype)
-        self._used = 0  # blocks, the highest that `provide` was told of included
-        # What is populated next: a row of blocks (about a huge page of each layer's keys, values,
-        # scales), and a piece of it.
-        self._row = self._piece = 0
+        self._used = 0  # blocks below this one have been provided
+        # What is populated next: a stripe of blocks, of which each layer's keys, values, scales
+        # are a piece, about a huge page; and a piece of it.
+        self._stripe = self._piece = 0
 
     def provide(self, blocks: int) -> None:
-        """Says that blocks below `blocks` are about to be used: all rows up to there are populated.
+        """Populates blocks below `blocks`, which are about to be used, and up to a stripe more.
 
         The first write to a page waits for the system, which in a virtual machine takes longer than
         all that a step does with the page; here all threads wait for different pages. Without
-        the extension the first write it is.
+        the extension memory comes with the first write.
         """
         if blocks <= self._used:
             return
         self._used = blocks
         pieces: list[NDArray[np.uint8]] = []
-        while self._row * self._row_blocks < blocks:
+        while self._stripe * self._stripe_blocks < blocks:
             pieces.append(self._next_piece())
         _populate(pieces)
 
     def populate_ahead(self, spare: int = 0) -> bool:
         """Populates a piece of the blocks that will be used next; True if there was one.
 
-        At most `AHEAD_BYTES` ahead of use, but the next row in any case. `spare` bytes of available
-        memory are left alone.
+        At most `AHEAD_BYTES` ahead of use, but in any case the stripe that the next block begins.
+        `spare` bytes of available memory are left alone.
         """
-        first = self._row * self._row_blocks
-        end = min(first + self._row_blocks, self.num_blocks)
+        if not native.native_available():
+            return False
+        first = self._stripe * self._stripe_blocks
+        end = min(first + self._stripe_blocks, self.num_blocks)
         ahead = (end - self._used) * self._block_bytes
         if first >= self.num_blocks or (first > self._used and ahead > AHEAD_BYTES):
             return False
@@ -87,17 +89,17 @@ class KVCache:
         return True
 
     @property
-    def _row_blocks(self) -> int:
+    def _stripe_blocks(self) -> int:
         return max(1, _HUGE_PAGE // self.keys[0, :1].nbytes)
 
     def _next_piece(self) -> NDArray[np.uint8]:
         arrays = [self.keys, self.values, *([] if self.scales is None else [self.scales])]
-        layers, first = len(self.keys), self._row * self._row_blocks
+        layers, first = len(self.keys), self._stripe * self._stripe_blocks
         array, layer = arrays[self._piece // layers], self._piece % layers
         self._piece += 1
         if self._piece == layers * len(arrays):
-            self._row, self._piece = self._row + 1, 0
-        return array[layer, first : first + self._row_blocks].reshape(-1).view(np.uint8)
+            self._stripe, self._piece = self._stripe + 1, 0
+        return array[layer, first : first + self._stripe_blocks].reshape(-1).view(np.uint8)
 
     @staticmethod
     def bytes_per_block(config: ModelConfig, block_size: int, dtype: DType) -> int:
