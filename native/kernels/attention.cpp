@@ -43,7 +43,7 @@ void fill(AttentionKernels& kernels) {
     using Element = decltype(element);
     const int i = static_cast<int>(dtype);
     kernels.narrow[i] = kernels.wide[i] = {kRowsPerItem, scale_queries<Element>, query_floats,
-                                          add_tile<Element>, scratch_of_lanes};
+                                           add_tile<Element>, scratch_of_lanes};
     kernels.rotate_and_store[i] = rotate_and_store<Element>;
   };
   set(DType::fp32, float{});

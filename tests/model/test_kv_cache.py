@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,10 +49,13 @@ def populated(monkeypatch: pytest.MonkeyPatch) -> list[Pieces]:
     return found
 
 
+def arrays_of(cache: KVCache) -> list[NDArray[Any]]:
+    return [array for array in (cache.keys, cache.values, cache.scales) if array is not None]
+
+
 def pieces_of(cache: KVCache, first: int, end: int) -> Pieces:
     """Blocks [first, end) of each layer's keys, values and scales."""
-    arrays = [a for a in (cache.keys, cache.values, cache.scales) if a is not None]
-    blocks = [layer[first:end] for array in arrays for layer in array]
+    blocks = [layer[first:end] for array in arrays_of(cache) for layer in array]
     return [(each.ctypes.data, each.nbytes) for each in blocks]
 
 
@@ -62,7 +66,7 @@ def test_populating_changes_nothing(
 ) -> None:
     cache = KVCache(config, 42, 16, dtype)
     monkeypatch.setattr(kv_cache, "_HUGE_PAGE", 4 * cache.keys[0, :1].nbytes)
-    arrays = [a for a in (cache.keys, cache.values, cache.scales) if a is not None]
+    arrays = arrays_of(cache)
     for array in arrays:
         array[:, :17] = 3
     cache.provide(21)

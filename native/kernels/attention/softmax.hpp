@@ -25,7 +25,7 @@ class RowScores {
   }
 
   F at(int row, int i) const { return scaled(load(scores_at_(row, i)), i); }
-  F at(int row, int i, int n) const { return scaled(load(scores_at_(row, i), n), i); }
+  F at(int row, int i, int n) const { return scaled(load_some(scores_at_(row, i), n), i); }
   // Weights as the values of these positions want them.
   F for_values(F weights, int i) const {
     if constexpr (kScaled) return mul(weights, load(scales_[i] + kBlock));
@@ -39,8 +39,11 @@ class RowScores {
       some = max(some, at(row, i));
       others = max(others, at(row, i + 1));
     }
-    if (i < visible / 16) some = max(some, at(row, i++));
-    if (const int n = visible % 16) others = max(others, keep_first(at(row, i, n), n, others));
+    for (; i * 16 < visible; i++) {
+      const int n = smaller(16, visible - i * 16);
+      const F last = at(row, i, n);
+      others = max(others, n == 16 ? last : keep_first(last, n, others));
+    }
     return maximum(max(some, others));
   }
 
@@ -73,21 +76,16 @@ inline void weights_of_rows(const Tile<Element>& tile, int begin, int end,
     if (row + 1 < end) next = scores.largest(row + 1, tile.visible(row + 1));
     F sums = zero();
     const auto weight = [&](F score) { return power<Element>(sub(score, top)); };
-    const int visible = tile.visible(row), whole = visible / 16;
+    const int visible = tile.visible(row);
     int i = 0;
-    for (; i + 2 <= whole; i += 2) {
+    for (; i + 2 <= visible / 16; i += 2) {
       const F left = weight(scores.at(row, i)), right = weight(scores.at(row, i + 1));
       sums = add(add(sums, left), right);
       write(row, i, scores.for_values(left, i), scores.for_values(right, i + 1));
     }
-    if (i < whole) {
-      const F some = weight(scores.at(row, i));
-      sums = add(sums, some);
-      write(row, i, scores.for_values(some, i));
-      i++;
-    }
-    if (const int n = visible % 16) {
-      const auto seen = [n](F some) { return keep_first(some, n, zero()); };
+    for (; i * 16 < visible; i++) {
+      const int n = smaller(16, visible - i * 16);
+      const auto seen = [n](F some) { return n == 16 ? some : keep_first(some, n, zero()); };
       const F some = seen(weight(scores.at(row, i, n)));
       sums = add(sums, some);
       write(row, i, seen(scores.for_values(some, i)));  // what is not seen may have any scale
